@@ -1,1 +1,39 @@
-//! Empty.
+//! Subnets, canisters, messages and certification on wasmtime.
+//!
+//! A library that behaves as the Internet Computer does towards canisters and towards those who call them,
+//! on one machine and in one process. It knows no protocol: `localnet` puts the HTTP interface around it.
+//!
+//! ```text
+//!   Network ─┬─ root subnet         signs for the other's key
+//!            └─ application subnet ─┬─ canisters ── Instance (heap, stable memory, globals)
+//!                                   ├─ calls        contexts, callbacks, the queue
+//!                                   ├─ ingress      what was submitted, and how it ended
+//!                                   └─ state tree   what certificates prove
+//! ```
+//!
+//! All state is in memory. Everything is deterministic: the same seed, times and messages give the same
+//! state.
+
+mod calls;
+mod canister;
+mod certification;
+mod execution;
+mod ic0;
+mod ingress;
+mod management;
+mod memory;
+mod metrics;
+mod network;
+mod queries;
+mod reject;
+mod subnet;
+mod types;
+mod wasm;
+
+pub use candid::Principal;
+pub use management::target as management_target;
+pub use network::{Network, NetworkConfig, ReadStateRefused, SetupError};
+pub use reject::{ErrorCode, Reject, RejectCode};
+pub use types::{
+    Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, RequestId, RequestStatus, Time,
+};

@@ -1,0 +1,139 @@
+//! A canister: its settings, its status, and the instance that runs its module.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use candid::Principal;
+
+use crate::{
+    Time,
+    calls::Origin,
+    certification::{StateTree, principals_cbor},
+    wasm::Instance,
+};
+
+/// Lines of the log that are kept.
+const MAX_LOG_LINES: usize = 1_000;
+
+/// Whether a canister takes calls.
+#[derive(Debug)]
+pub(crate) enum Status {
+    Running,
+    /// Waits for its open call contexts; these `stop_canister` calls wait with it.
+    Stopping(Vec<Origin>),
+    Stopped,
+}
+
+impl Status {
+    /// As `ic0.canister_status` tells it.
+    pub(crate) fn number(&self) -> u32 {
+        match self {
+            Self::Running => 1,
+            Self::Stopping(_) => 2,
+            Self::Stopped => 3,
+        }
+    }
+}
+
+/// Settings that a controller may change (IC interface specification, `update_settings`).
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) controllers: Arc<[Principal]>,
+    pub(crate) compute_allocation: u64,
+    pub(crate) memory_allocation: u64,
+    pub(crate) freezing_threshold: u64,
+    pub(crate) reserved_cycles_limit: u128,
+    pub(crate) wasm_memory_limit: u64,
+    pub(crate) wasm_memory_threshold: u64,
+    pub(crate) variables: Arc<BTreeMap<String, String>>,
+}
+
+impl Settings {
+    /// The defaults of the specification.
+    pub(crate) fn of(controller: Principal) -> Self {
+        Self {
+            controllers: Arc::new([controller]),
+            compute_allocation: 0,
+            memory_allocation: 0,
+            freezing_threshold: 2_592_000,
+            reserved_cycles_limit: 5_000_000_000_000,
+            wasm_memory_limit: 3 << 30,
+            wasm_memory_threshold: 0,
+            variables: Arc::default(),
+        }
+    }
+}
+
+/// One canister of a subnet.
+pub(crate) struct Canister {
+    pub(crate) id: Principal,
+    pub(crate) settings: Settings,
+    pub(crate) status: Status,
+    pub(crate) version: u64,
+    pub(crate) balance: u128,
+    pub(crate) instance: Option<Instance>,
+    pub(crate) certified_data: Vec<u8>,
+    /// When the global timer fires.
+    pub(crate) timer: Option<Time>,
+    /// Call contexts that are not closed yet.
+    pub(crate) open_contexts: usize,
+    /// Calls that the canister waits for.
+    pub(crate) outstanding_calls: usize,
+    pub(crate) log: std::collections::VecDeque<String>,
+}
+
+impl Canister {
+    pub(crate) fn new(id: Principal, settings: Settings, balance: u128) -> Self {
+        Self {
+            id,
+            settings,
+            status: Status::Running,
+            version: 0,
+            balance,
+            instance: None,
+            certified_data: Vec::new(),
+            timer: None,
+            open_contexts: 0,
+            outstanding_calls: 0,
+            log: std::collections::VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn is_controlled_by(&self, principal: &Principal) -> bool {
+        self.settings.controllers.contains(principal)
+    }
+
+    /// Keeps the last lines of what the canister prints.
+    pub(crate) fn append_log(&mut self, lines: Vec<String>) {
+        self.log.extend(lines);
+        let surplus = self.log.len().saturating_sub(MAX_LOG_LINES);
+        self.log.drain(..surplus);
+    }
+
+    /// Writes all that is certified of the canister itself; after an installation or new settings.
+    pub(crate) fn certify(&self, tree: &mut StateTree) {
+        let id = self.id.as_slice();
+        tree.delete(&[b"canister", id]);
+        tree.insert(
+            &[b"canister", id, b"controllers"],
+            principals_cbor(&self.settings.controllers),
+        );
+        self.certify_data(tree);
+        let Some(instance) = &self.instance else {
+            return;
+        };
+        let module = &instance.program().module;
+        tree.insert(&[b"canister", id, b"module_hash"], module.hash.to_vec());
+        for (name, metadata) in &module.metadata {
+            let path: [&[u8]; 4] = [b"canister", id, b"metadata", name.as_bytes()];
+            tree.insert(&path, metadata.content.clone());
+        }
+    }
+
+    /// Writes the certified data; after a message.
+    pub(crate) fn certify_data(&self, tree: &mut StateTree) {
+        tree.insert(
+            &[b"canister", self.id.as_slice(), b"certified_data"],
+            self.certified_data.clone(),
+        );
+    }
+}

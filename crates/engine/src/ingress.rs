@@ -1,0 +1,119 @@
+//! The ingress history: which update calls the subnet knows, and how far they have come.
+//!
+//! A request id is remembered until well after the call can no longer be sent again, so a call that is sent
+//! twice runs once. Each status is certified under `/request_status/<id>`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use candid::Principal;
+
+use crate::{
+    Ingress, Reject, RequestId, RequestStatus, Time,
+    certification::{StateTree, leb128},
+};
+
+/// How long a status can be read after the call has expired, in nanoseconds.
+const KEPT_NS: u64 = 5 * 60 * 1_000_000_000;
+
+/// A call that was submitted.
+struct Entry {
+    sender: Principal,
+    canister_id: Principal,
+    status: RequestStatus,
+}
+
+/// All calls that were submitted lately.
+#[derive(Default)]
+pub(crate) struct IngressHistory {
+    entries: BTreeMap<RequestId, Entry>,
+    by_expiry: BTreeSet<(Time, RequestId)>,
+}
+
+impl IngressHistory {
+    /// Records a new call; false where its id is known already.
+    pub(crate) fn receive(&mut self, ingress: &Ingress, tree: &mut StateTree) -> bool {
+        if self.entries.contains_key(&ingress.id) {
+            return false;
+        }
+        let entry = Entry {
+            sender: ingress.sender,
+            canister_id: ingress.canister_id,
+            status: RequestStatus::Received,
+        };
+        self.entries.insert(ingress.id, entry);
+        self.by_expiry.insert((ingress.expiry, ingress.id));
+        tree.insert(
+            &[b"request_status", &ingress.id.0, b"status"],
+            b"received".to_vec(),
+        );
+        true
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn status(&self, id: &RequestId) -> RequestStatus {
+        self.entries
+            .get(id)
+            .map_or(RequestStatus::Unknown, |entry| entry.status.clone())
+    }
+
+    /// Who sent a call, and to which canister.
+    pub(crate) fn parties(&self, id: &RequestId) -> Option<(Principal, Principal)> {
+        self.entries
+            .get(id)
+            .map(|entry| (entry.sender, entry.canister_id))
+    }
+
+    pub(crate) fn processing(&mut self, id: &RequestId, tree: &mut StateTree) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.status = RequestStatus::Processing;
+            tree.insert(
+                &[b"request_status", &id.0, b"status"],
+                b"processing".to_vec(),
+            );
+        }
+    }
+
+    /// Records how a call ended.
+    pub(crate) fn finish(
+        &mut self,
+        id: &RequestId,
+        result: Result<Vec<u8>, Reject>,
+        tree: &mut StateTree,
+    ) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let mut set = |label: &[u8], value| tree.insert(&[b"request_status", &id.0, label], value);
+        entry.status = match result {
+            Ok(reply) => {
+                set(b"status", b"replied".to_vec());
+                set(b"reply", reply.clone());
+                RequestStatus::Replied(reply)
+            }
+            Err(reject) => {
+                set(b"status", b"rejected".to_vec());
+                set(b"reject_code", leb128(reject.code as u64));
+                set(b"reject_message", reject.message.clone().into_bytes());
+                if let Some(code) = reject.error_code {
+                    set(b"error_code", code.text().into_bytes());
+                }
+                RequestStatus::Rejected(reject)
+            }
+        };
+    }
+
+    /// Forgets calls that expired long ago.
+    pub(crate) fn prune(&mut self, now: Time, tree: &mut StateTree) {
+        while let Some((expiry, id)) = self.by_expiry.first().copied() {
+            if expiry.plus(KEPT_NS) >= now {
+                break;
+            }
+            self.by_expiry.pop_first();
+            self.entries.remove(&id);
+            tree.delete(&[b"request_status", &id.0]);
+        }
+    }
+}

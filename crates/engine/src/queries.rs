@@ -1,0 +1,129 @@
+//! What reads or asks without changing anything: queries, and the inspection of calls before they are
+//! taken.
+
+use std::sync::Arc;
+
+use candid::Principal;
+
+use crate::{
+    ErrorCode, Ingress, Query, Reject,
+    canister::Canister,
+    ic0::{Answer, Context, Effects, Message},
+    subnet::Subnet,
+    wasm::{Callable, costs},
+};
+use canister_module::MethodKind;
+
+impl Subnet {
+    /// Runs a query on the committed state, and forgets what it wrote.
+    pub(crate) fn query(&mut self, query: Query) -> Result<Vec<u8>, Reject> {
+        let canister = self.availability(query.canister_id)?;
+        let instance = canister.instance.as_ref();
+        let kind = instance.and_then(|i| i.program().module.entry_points.method(&query.method));
+        let (kind, context) = match kind {
+            Some(kind @ MethodKind::Query) => (kind, Context::Query),
+            Some(kind @ MethodKind::CompositeQuery) => (kind, Context::CompositeQuery),
+            _ => {
+                let message = format!("Canister has no query method '{}'", query.method);
+                return Err(Reject::of(canister.id, ErrorCode::MethodNotFound, &message));
+            }
+        };
+        let id = canister.id;
+        let path = vec![
+            b"canister".to_vec(),
+            id.as_slice().to_vec(),
+            b"certified_data".to_vec(),
+        ];
+        let certificate = Arc::new(self.tree.certificate([&path]));
+        let mut message = self.message(canister, context, query.sender, &query.method, query.arg);
+        message.certificate = Some(certificate);
+        let callable = Callable::Export(kind.export(&query.method));
+        let effects = self.look(id, &callable, message, costs::QUERY_LIMIT, "query")?;
+        match effects.answer {
+            Some(Answer::Reply(reply)) => Ok(reply),
+            Some(Answer::Reject(message)) => Err(Reject::by_canister(message)),
+            None => Err(Reject::of(
+                id,
+                ErrorCode::DidNotReply,
+                "Canister did not reply to the call",
+            )),
+        }
+    }
+
+    /// Asks a canister that exports `canister_inspect_message` whether it takes a call.
+    pub(crate) fn inspect(&mut self, ingress: &Ingress) -> Result<(), Reject> {
+        const HOOK: &str = "canister_inspect_message";
+        let canister = self.availability(ingress.canister_id)?;
+        let instance = canister.instance.as_ref();
+        if !instance.is_some_and(|instance| instance.program().module.entry_points.has_hook(HOOK)) {
+            return Ok(());
+        }
+        let id = canister.id;
+        let arg = ingress.arg.clone();
+        let message = self.message(
+            canister,
+            Context::Inspect,
+            ingress.sender,
+            &ingress.method,
+            arg,
+        );
+        let callable = Callable::Export(HOOK.to_owned());
+        let effects = self.look(id, &callable, message, costs::INSPECT_LIMIT, "system")?;
+        if effects.accepted {
+            Ok(())
+        } else {
+            Err(Reject::new(
+                ErrorCode::CanisterRejectedMessage,
+                "Canister rejected the message",
+            ))
+        }
+    }
+
+    fn message(
+        &self,
+        canister: &Canister,
+        context: Context,
+        sender: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> Message {
+        Message {
+            context,
+            environment: self.environment(canister),
+            caller: sender,
+            method: method.to_owned(),
+            arg,
+            reject: None,
+            cycles_available: 0,
+            cycles_refunded: 0,
+            deadline: 0,
+            answered: false,
+            certificate: None,
+            instructions_before: 0,
+        }
+    }
+
+    /// Runs a message and undoes it.
+    fn look(
+        &mut self,
+        id: Principal,
+        callable: &Callable,
+        message: Message,
+        limit: u64,
+        kind: &'static str,
+    ) -> Result<Effects, Reject> {
+        let method = message.method.clone();
+        let canister = self
+            .canisters
+            .get_mut(&id)
+            .ok_or_else(|| Reject::not_found(id))?;
+        let instance = canister
+            .instance
+            .as_mut()
+            .ok_or_else(|| Reject::not_found(id))?;
+        let run = instance.run(callable, message, limit);
+        instance.rollback();
+        self.metrics.count(id, &method, kind, run.instructions);
+        run.result.map_err(|trap| trap.reject(id))
+    }
+}
