@@ -47,14 +47,15 @@ pub struct OrganisationProfile {
     /// Short name, unique among active organisations: 1 to [`MAX_SLUG_BYTES`] bytes of `a`–`z`, `0`–`9` and
     /// single hyphens between them.
     pub slug: String,
-    /// Full name, 1 to [`MAX_NAME_BYTES`] bytes of UTF-8 without control characters.
+    /// Full name, 1 to [`MAX_NAME_BYTES`] bytes of UTF-8 without control characters, directional overrides or
+    /// white space at its ends.
     pub name: String,
     pub kind: OrganisationKind,
     /// The organisation above this one; it must be active already.
     pub parent: Option<u64>,
-    /// Field of work, written like a slug.
+    /// Field of work, written like a slug, 1 to [`MAX_NAME_BYTES`] bytes.
     pub sector: String,
-    /// City of the head office, 1 to [`MAX_NAME_BYTES`] bytes.
+    /// City of the head office, written like a name.
     pub seat: String,
 }
 
@@ -72,8 +73,8 @@ pub enum OrganisationState {
     },
     /// Turned down by a governor.
     Rejected { by: Principal, at_ns: u64, reason: String },
-    /// Taken back by the applicant.
-    Withdrawn { at_ns: u64 },
+    /// Taken back by the applicant; the reason may be empty.
+    Withdrawn { at_ns: u64, reason: String },
 }
 
 /// An organisation, from its application on.
@@ -106,7 +107,8 @@ pub struct ApproveArgs {
 #[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct CloseArgs {
     pub id: u64,
-    /// Why, at most [`MAX_REASON_BYTES`] bytes; a governor must give one, an applicant need not.
+    /// Why, at most [`MAX_REASON_BYTES`] bytes, written like a name; a governor must give one, an applicant may
+    /// leave it empty.
     pub reason: String,
 }
 
