@@ -32,7 +32,9 @@ pub struct InitArgs {
 }
 
 /// Kinds of organisations.
-#[derive(CandidType, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    CandidType, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+)]
 pub enum OrganisationKind {
     Agency,
     Enterprise,
@@ -72,7 +74,11 @@ pub enum OrganisationState {
         application_hash: ByteBuf,
     },
     /// Turned down by a governor.
-    Rejected { by: Principal, at_ns: u64, reason: String },
+    Rejected {
+        by: Principal,
+        at_ns: u64,
+        reason: String,
+    },
     /// Taken back by the applicant; the reason may be empty.
     Withdrawn { at_ns: u64, reason: String },
 }
@@ -160,8 +166,12 @@ pub fn organisation_key(id: u64) -> [u8; 8] {
 /// Certified path of an organisation.
 #[must_use]
 pub fn organisation_path(id: u64) -> Vec<ByteBuf> {
-    [DATA.as_bytes(), ORGANISATIONS.as_bytes(), &organisation_key(id)]
-        .into_iter()
-        .map(|label| ByteBuf::from(label.to_vec()))
-        .collect()
+    [
+        DATA.as_bytes(),
+        ORGANISATIONS.as_bytes(),
+        &organisation_key(id),
+    ]
+    .into_iter()
+    .map(|label| ByteBuf::from(label.to_vec()))
+    .collect()
 }

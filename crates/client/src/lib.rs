@@ -1,1 +1,33 @@
-//! Empty.
+//! Typed client of the Indus canisters.
+//!
+//! ```text
+//! trust file ─► Connection ─► RegistryClient ─► update: signed call, certified reply (checked by ic-agent)
+//! (root key,    (HTTP, root   (typed methods)   read:   certified_read ─► indus-verify ─► typed value
+//!  subnet, ids)  key pinned)                    query:  …_unverified
+//! ```
+//!
+//! Invariants
+//! - The root key comes from a [`TrustFile`]; nothing here asks a network for its root key.
+//! - A value is returned by a method that isn't named `…_unverified` only if the subnet certified it: a reply of
+//!   an update call in the certified request status, a record in a witness that [`indus_verify`] accepted.
+//! - A certificate counts only if the subnet of the trust file signed it.
+//!
+//! Cost: an update or a read is one round trip and at most two BLS checks, some milliseconds each.
+
+mod connection;
+mod deployment;
+mod error;
+mod key;
+mod metrics;
+mod registry;
+mod trust;
+
+pub use connection::{Connection, MAX_CERTIFICATE_AGE};
+pub use deployment::{Deployment, MAX_INSTALL_BYTES, ModuleHash};
+pub use error::ClientError;
+pub use key::Key;
+pub use metrics::{LocalnetMetrics, MethodCounts};
+pub use registry::{ApplicationHash, CertifiedOrganisation, RegistryClient};
+/// Addresses of networks.
+pub use reqwest::Url;
+pub use trust::{MAX_TRUST_FILE_BYTES, TrustFile, TrustFileError};

@@ -15,6 +15,11 @@ use crate::{
 /// How long a status can be read after the call has expired, in nanoseconds.
 const KEPT_NS: u64 = 5 * 60 * 1_000_000_000;
 
+/// Calls that are remembered at once.
+const MAX_CALLS: usize = 100_000;
+/// Answers that are kept at once, in bytes; more calls are taken when some of them have been forgotten.
+const MAX_ANSWERS: usize = 1 << 30;
+
 /// A call that was submitted.
 struct Entry {
     sender: Principal,
@@ -22,11 +27,23 @@ struct Entry {
     status: RequestStatus,
 }
 
+impl Entry {
+    /// Bytes of the answer, where there is one.
+    fn answer_size(&self) -> usize {
+        match &self.status {
+            RequestStatus::Replied(reply) => reply.len(),
+            RequestStatus::Rejected(reject) => reject.message.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// All calls that were submitted lately.
 #[derive(Default)]
 pub(crate) struct IngressHistory {
     entries: BTreeMap<RequestId, Entry>,
     by_expiry: BTreeSet<(Time, RequestId)>,
+    answers: usize,
 }
 
 impl IngressHistory {
@@ -49,8 +66,9 @@ impl IngressHistory {
         true
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// Whether there is no room for another call.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= MAX_CALLS || self.answers >= MAX_ANSWERS
     }
 
     pub(crate) fn status(&self, id: &RequestId) -> RequestStatus {
@@ -103,6 +121,7 @@ impl IngressHistory {
                 RequestStatus::Rejected(reject)
             }
         };
+        self.answers += entry.answer_size();
     }
 
     /// Forgets calls that expired long ago.
@@ -112,7 +131,9 @@ impl IngressHistory {
                 break;
             }
             self.by_expiry.pop_first();
-            self.entries.remove(&id);
+            if let Some(entry) = self.entries.remove(&id) {
+                self.answers -= entry.answer_size();
+            }
             tree.delete(&[b"request_status", &id.0]);
         }
     }

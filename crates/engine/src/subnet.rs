@@ -20,8 +20,6 @@ use crate::{
     wasm::Runtime,
 };
 
-/// Calls from outside that a subnet remembers at once.
-const MAX_INGRESS: usize = 100_000;
 /// Messages of one round, after which the caller gets to look up.
 const ROUND_MESSAGES: usize = 100;
 /// How often heartbeats run, in nanoseconds.
@@ -114,7 +112,7 @@ impl Subnet {
         if self.ingress.status(&ingress.id) != RequestStatus::Unknown {
             return Ok(());
         }
-        if self.ingress.len() >= MAX_INGRESS {
+        if self.ingress.is_full() {
             return Err(Reject::new(
                 ErrorCode::IngressHistoryFull,
                 "The subnet takes no more calls for now",

@@ -1,0 +1,76 @@
+//! Keys that sign calls: Ed25519 (RFC 8032), in memory only.
+
+use std::fmt;
+use std::sync::Arc;
+
+use candid::Principal;
+use ic_agent::identity::{BasicIdentity, Identity};
+
+/// A signing key and the principal that calls signed with it come from.
+///
+/// Copies share the key. It can't be read back or written anywhere.
+#[derive(Clone)]
+pub struct Key {
+    identity: Arc<BasicIdentity>,
+    principal: Principal,
+}
+
+impl Key {
+    /// A fresh key from the operating system's randomness.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self::from_seed(&rand::random())
+    }
+
+    /// The key of a 32-byte seed (RFC 8032, section 5.1.5).
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let identity = BasicIdentity::from_raw_key(seed);
+        let principal = Principal::self_authenticating(identity.public_key().unwrap_or_default());
+        Self {
+            identity: Arc::new(identity),
+            principal,
+        }
+    }
+
+    /// The self-authenticating principal of the key.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        self.principal
+    }
+
+    pub(crate) fn identity(&self) -> Arc<dyn Identity> {
+        self.identity.clone()
+    }
+}
+
+/// The principal only.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.principal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_fresh_keys_differ() {
+        assert_ne!(Key::generate().principal(), Key::generate().principal());
+    }
+
+    #[test]
+    fn a_key_signs_as_the_principal_it_names() {
+        let key = Key::from_seed(&[7; 32]);
+        assert_eq!(key.identity().sender(), Ok(key.principal()));
+        assert_eq!(key.principal(), Key::from_seed(&[7; 32]).principal());
+        assert_ne!(key.principal(), Principal::anonymous());
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let key = Key::from_seed(&[7; 32]);
+        assert_eq!(format!("{key:?}"), format!("Key({})", key.principal()));
+    }
+}

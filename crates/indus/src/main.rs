@@ -1,0 +1,62 @@
+//! The `indus` command.
+//!
+//! Exit codes: 0 all went well; 1 it did not; 2 the command line or an input file is wrong; 128 + n signal n
+//! ended it. Whatever went wrong is one line on standard error.
+
+mod bounded;
+mod console;
+mod hierarchy;
+mod latency;
+mod localnet;
+mod organisations;
+mod readback;
+mod registration;
+mod signals;
+mod summary;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::console::Console;
+
+/// A digital registry that proves what it says.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::Options),
+}
+
+fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    let mut console = Console::new();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            console.error(format_args!("no threads to work with: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = match command {
+        Command::Up(options) => runtime.block_on(up::up(options, &mut console)),
+    };
+    // A file that doesn't end (a pipe, a terminal) may still be being read.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! `indus up`: the whole of it on one machine, verified.
+//!
+//! Flow: read the file of organisations → start localnet → pin its root key in the trust file → deploy `registry`
+//! through the public HTTP interface → register every organisation → read each back and verify it against the trust
+//! file, loaded afresh → show what it took → keep running until a signal comes, or end (`--once`).
+//!
+//! Invariants
+//! - Input files are checked before anything is started or written.
+//! - The root key comes from the status file of the localnet that was started here, and from nowhere else.
+//! - Secret keys live in memory only, and end with the command.
+//! - However it ends, localnet has ended before.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use candid::Encode;
+use clap::Args;
+use indus_api::registry::InitArgs;
+use indus_client::{
+    ClientError, Connection, Deployment, Key, LocalnetMetrics, RegistryClient, TrustFile, Url,
+};
+use indus_verify::RootKey;
+use thiserror::Error;
+use tokio::time::timeout;
+
+use crate::console::Console;
+use crate::localnet::{self, Localnet, LocalnetError, Status};
+use crate::organisations::{CsvError, Organisations};
+use crate::readback;
+use crate::registration::{self, RegistrationError};
+use crate::signals::{Signal, Signals};
+use crate::summary::{self, Costs};
+
+/// Port of the HTTP interface unless another is asked for; with `--once` it is any free one.
+const DEFAULT_PORT: u16 = 8000;
+/// How long after a failure the end of localnet may be noticed.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Most refused records that are shown one by one.
+const MAX_REFUSALS_SHOWN: usize = 10;
+
+/// Starts a local subnet, registers all organisations on it, and verifies every record.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// End after verifying; exit code 0 only if every record was verified.
+    #[arg(long)]
+    once: bool,
+    /// CSV file of the organisations [default: data/organisations.csv in the project].
+    #[arg(long, value_name = "FILE")]
+    organisations: Option<PathBuf>,
+    /// Where the trust file is written [default: .indus/trust.json in the project].
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// Port of the HTTP interface, 0 for any free one [default: 8000, with --once 0].
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// Folder of the canister modules [default: target/canisters in the project].
+    #[arg(long, value_name = "DIR")]
+    canisters: Option<PathBuf>,
+    /// The localnet program [default: the one beside this program, else the one in PATH].
+    #[arg(long, value_name = "PATH")]
+    localnet: Option<PathBuf>,
+    /// Folder of the project.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    project: PathBuf,
+}
+
+/// Why `indus up` did not do all of it.
+#[derive(Debug, Error)]
+pub(crate) enum UpError {
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    #[error("signals can't be handled: {0}")]
+    Signals(io::Error),
+    #[error("{step} ended abnormally: {reason}")]
+    Aborted { step: &'static str, reason: String },
+    #[error("no module of registry: {}: {reason}; scripts/build makes it", path.display())]
+    Module { path: PathBuf, reason: io::Error },
+    #[error(transparent)]
+    Localnet(#[from] LocalnetError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("registry's arguments can't be encoded: {0}")]
+    Arguments(candid::Error),
+    #[error("registering {slug}: {reason}")]
+    Registration {
+        slug: String,
+        reason: RegistrationError,
+    },
+    #[error("trust file {} was changed by somebody else during the run", .0.display())]
+    TrustChanged(PathBuf),
+    #[error("{} of {total} records could not be verified", total - verified)]
+    Unverified { verified: usize, total: usize },
+    #[error("ended by {}; localnet has ended too", .0.name())]
+    Signal(Signal),
+}
+
+impl UpError {
+    /// See the module of the command.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Csv(_) => 2,
+            Self::Signal(signal) => signal.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
+/// Does it.
+pub(crate) async fn up(options: Options, console: &mut Console) -> Result<(), UpError> {
+    let mut signals = Signals::take_over().map_err(UpError::Signals)?;
+    let inputs = tokio::task::spawn_blocking(move || Inputs::read(options));
+    let inputs = tokio::select! {
+        biased;
+        signal = signals.next() => return Err(UpError::Signal(signal)),
+        inputs = inputs => inputs.map_err(|error| aborted("reading the input", &error))??,
+    };
+    console.line(format_args!(
+        "organisations: {} in {}, {} levels deep",
+        inputs.organisations.rows.len(),
+        inputs.organisations_file.display(),
+        inputs.organisations.levels.len()
+    ));
+
+    let mut localnet = Localnet::spawn(&inputs.localnet, inputs.port)?;
+    let outcome = tokio::select! {
+        biased;
+        signal = signals.next() => Err(UpError::Signal(signal)),
+        outcome = run(&mut localnet, &inputs, console) => outcome,
+    };
+    localnet.stop().await;
+    outcome
+}
+
+/// All that is needed, checked.
+struct Inputs {
+    once: bool,
+    port: u16,
+    organisations_file: PathBuf,
+    organisations: Organisations,
+    trust_file: PathBuf,
+    registry: Vec<u8>,
+    localnet: PathBuf,
+}
+
+impl Inputs {
+    fn read(options: Options) -> Result<Self, UpError> {
+        let Options {
+            once,
+            organisations,
+            trust,
+            port,
+            canisters,
+            localnet,
+            project,
+        } = options;
+        let in_project =
+            |path: Option<PathBuf>, default: &str| path.unwrap_or_else(|| below(&project, default));
+        let organisations_file = in_project(organisations, "data/organisations.csv");
+        let organisations = Organisations::load(&organisations_file)?;
+        let module = in_project(canisters, "target/canisters").join("registry.wasm.gz");
+        let registry = fs::read(&module).map_err(|reason| UpError::Module {
+            path: module,
+            reason,
+        })?;
+        Ok(Self {
+            once,
+            port: port.unwrap_or(if once { 0 } else { DEFAULT_PORT }),
+            organisations_file,
+            organisations,
+            trust_file: in_project(trust, ".indus/trust.json"),
+            registry,
+            localnet: localnet::find(localnet.as_deref())?,
+        })
+    }
+}
+
+/// `path` below `folder`, without a leading `./`.
+fn below(folder: &Path, path: &str) -> PathBuf {
+    if folder == Path::new(".") {
+        PathBuf::from(path)
+    } else {
+        folder.join(path)
+    }
+}
+
+/// Until all is verified or something fails; without `--once`, until localnet ends.
+async fn run(
+    localnet: &mut Localnet,
+    inputs: &Inputs,
+    console: &mut Console,
+) -> Result<(), UpError> {
+    let status = localnet.serving().await?;
+    let outcome = tokio::select! {
+        biased;
+        outcome = session(&status, inputs, console) => outcome,
+        error = localnet.ended() => Err(error.into()),
+    };
+    if let Err(error) = outcome {
+        // If calls failed because localnet is gone, that is what to say.
+        return Err(match timeout(LAST_WORDS, localnet.ended()).await {
+            Ok(ended) if !matches!(error, UpError::Localnet(_)) => ended.into(),
+            _ => error,
+        });
+    }
+    if inputs.once {
+        return Ok(());
+    }
+    Err(localnet.ended().await.into())
+}
+
+async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Result<(), UpError> {
+    let mut trust = pin(status)?;
+    trust.save(&inputs.trust_file).map_err(ClientError::from)?;
+    console.line(format_args!(
+        "localnet:      {} (its state is in memory and ends with this command)",
+        trust.network
+    ));
+    console.line(format_args!(
+        "trust file:    {} (root key of this localnet)",
+        inputs.trust_file.display()
+    ));
+
+    let governor = Key::generate();
+    let anonymous = Connection::open(trust.clone())?;
+    let deployment = Deployment::new(anonymous.signing_as(&Key::generate()));
+    let registry = deployment
+        .create(status.default_effective_canister_id)
+        .await?;
+    let init = InitArgs {
+        governors: vec![governor.principal()],
+    };
+    let arguments = Encode!(&init).map_err(UpError::Arguments)?;
+    let module = deployment
+        .install(registry, inputs.registry.clone(), arguments)
+        .await?;
+    trust.canisters.insert(String::from("registry"), registry);
+    trust.save(&inputs.trust_file).map_err(ClientError::from)?;
+    console.line(format_args!(
+        "registry:      {registry} (the subnet certifies module {module})"
+    ));
+
+    let applicant = RegistryClient::new(Connection::open(trust.clone())?)?;
+    let governor = RegistryClient::new(applicant.connection().signing_as(&governor))?;
+    let (registered, took) =
+        registration::register(&inputs.organisations, &applicant, &governor, console)
+            .await
+            .map_err(|(slug, reason)| UpError::Registration { slug, reason })?;
+
+    let pinned = TrustFile::load(&inputs.trust_file).map_err(ClientError::from)?;
+    if pinned != trust {
+        return Err(UpError::TrustChanged(inputs.trust_file.clone()));
+    }
+    let reader = RegistryClient::new(Connection::open(pinned)?)?;
+    let read_back = readback::read_back(&registered, &reader, console).await;
+    let metrics = LocalnetMetrics::unverified(reader.connection()).await?;
+
+    let costs = Costs {
+        registered: registered.len(),
+        took: &took,
+        read_back: &read_back,
+        metrics: &metrics,
+        registry,
+    };
+    for line in summary::costs(&costs) {
+        console.line(line);
+    }
+    for (slug, error) in read_back.refused.iter().take(MAX_REFUSALS_SHOWN) {
+        console.error(format_args!("not verified: {slug}: {error}"));
+    }
+    if !inputs.once && read_back.refused.is_empty() {
+        console.line(format_args!("HTTP interface: {}", trust.network));
+        console.line(format_args!("registry:       {registry}"));
+        console.line(format_args!(
+            "trust file:     {}",
+            inputs.trust_file.display()
+        ));
+        console.line("to stop:        Ctrl-C");
+    }
+    let (verified, total) = (read_back.verified, inputs.organisations.rows.len());
+    console.line(summary::proof(verified, total, &trust, registry));
+    if verified == total {
+        Ok(())
+    } else {
+        Err(UpError::Unverified { verified, total })
+    }
+}
+
+/// What is trusted about the localnet of `status`, before anything is deployed on it.
+fn pin(status: &Status) -> Result<TrustFile, UpError> {
+    let unusable = |reason: String| LocalnetError::Status(reason);
+    let network = format!("http://127.0.0.1:{}", status.gateway_port);
+    let root_key = hex::decode(&status.root_key).map_err(|error| unusable(error.to_string()))?;
+    Ok(TrustFile {
+        network: Url::parse(&network).map_err(|error| unusable(error.to_string()))?,
+        root_key: RootKey::from_der(&root_key).map_err(|error| unusable(error.to_string()))?,
+        root_key_source: String::from("status file of the localnet that indus up started"),
+        subnet: status.application_subnet,
+        canisters: Default::default(),
+    })
+}
+
+fn aborted(step: &'static str, error: &tokio::task::JoinError) -> UpError {
+    UpError::Aborted {
+        step,
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,76 @@
+//! Calls (IC interface specification, "Request: Call" and "Request: Asynchronous Call").
+
+use axum::{
+    extract::{OriginalUri, Path, Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use engine::Ingress;
+
+use super::{App, MAX_CALL, body, cbor, effective};
+use crate::{
+    answer,
+    authentication::authenticate,
+    effective::{check_effective, goes_anywhere},
+    envelope::{Envelope, EnvelopeError, Request as Content},
+    executor::{CallOutcome, Destination, wall_clock},
+    refusal::Refusal,
+};
+
+/// Answers with the certificate of the call's end, or 202 where that takes too long.
+pub(super) async fn synchronous(
+    State(app): State<App>,
+    uri: OriginalUri,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    call(&app, &uri, &id, request, true).await
+}
+
+/// Answers 202 as soon as the call is taken.
+pub(super) async fn asynchronous(
+    State(app): State<App>,
+    uri: OriginalUri,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    call(&app, &uri, &id, request, false).await
+}
+
+async fn call(
+    app: &App,
+    uri: &OriginalUri,
+    id: &str,
+    request: Request,
+    wait: bool,
+) -> Result<Response, Refusal> {
+    let effective = effective(uri, id)?;
+    let body = body::take(request, MAX_CALL).await?;
+    let (to, ingress) = {
+        let envelope = Envelope::decode(&body, "call")?;
+        authenticate(&envelope, wall_clock())?;
+        let Content::Call(message) = envelope.request else {
+            return Err(EnvelopeError::WrongRequestType { expected: "call" }.into());
+        };
+        check_effective(&effective, &message)?;
+        let to = Destination {
+            effective,
+            anywhere: goes_anywhere(&message),
+        };
+        let ingress = Ingress {
+            id: envelope.request_id,
+            sender: envelope.sender,
+            canister_id: message.canister_id,
+            method: message.method.into_owned(),
+            arg: message.arg.into_owned(),
+            expiry: envelope.expiry,
+        };
+        (to, ingress)
+    };
+    drop(body);
+    Ok(match app.executor.call(to, ingress, wait).await? {
+        CallOutcome::Ended(certificate) => cbor(answer::call_ended(&certificate)),
+        CallOutcome::NotTaken(reject) => cbor(answer::call_not_taken(&reject, wait)),
+        CallOutcome::Taken => StatusCode::ACCEPTED.into_response(),
+    })
+}

@@ -1,0 +1,55 @@
+//! Queries (IC interface specification, "Request: Query call"): answered by one node, and signed by it.
+
+use axum::{
+    extract::{OriginalUri, Path, Request, State},
+    response::Response,
+};
+use engine::Query;
+
+use super::{App, MAX_BODY, body, cbor, effective};
+use crate::{
+    answer,
+    authentication::authenticate,
+    effective::check_effective,
+    envelope::{Envelope, EnvelopeError, Request as Content},
+    executor::{Destination, wall_clock},
+    refusal::Refusal,
+};
+
+pub(super) async fn query(
+    State(app): State<App>,
+    uri: OriginalUri,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let effective = effective(&uri, &id)?;
+    let body = body::take(request, MAX_BODY).await?;
+    let (request_id, query) = {
+        let envelope = Envelope::decode(&body, "query")?;
+        authenticate(&envelope, wall_clock())?;
+        let Content::Query(message) = envelope.request else {
+            return Err(EnvelopeError::WrongRequestType { expected: "query" }.into());
+        };
+        check_effective(&effective, &message)?;
+        let query = Query {
+            sender: envelope.sender,
+            canister_id: message.canister_id,
+            method: message.method.into_owned(),
+            arg: message.arg.into_owned(),
+        };
+        (envelope.request_id, query)
+    };
+    drop(body);
+    let outcome = app
+        .executor
+        .query(
+            Destination {
+                effective,
+                anywhere: false,
+            },
+            query,
+            request_id,
+        )
+        .await?;
+    Ok(cbor(answer::query(&outcome)))
+}

@@ -1,0 +1,137 @@
+//! The server: a network, its executor, and the HTTP interface on a port.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use axum::serve::ListenerExt as _;
+use candid::Principal;
+use engine::{Network, NetworkConfig};
+use thiserror::Error;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
+
+use crate::{
+    answer,
+    executor::{Executor, wall_clock},
+    http::{App, router},
+};
+
+/// How long requests under way may take when the server stops.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Where and what to serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    pub address: IpAddr,
+    /// 0: any free port.
+    pub port: u16,
+    /// All keys follow from it, so whoever knows it can sign as the network.
+    pub seed: [u8; 32],
+}
+
+/// Why a server can't start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("can't listen on {address}: {error}")]
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    #[error("can't set up the network: {0}")]
+    Network(#[from] engine::SetupError),
+    #[error("can't start the thread of the network: {0}")]
+    Thread(io::Error),
+}
+
+/// What a client needs to know of a network.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// DER-encoded BLS key that all certificates go back to.
+    pub root_key: Vec<u8>,
+    pub application_subnet: Principal,
+    /// An id within the range of the application subnet, to create canisters with.
+    pub default_effective_canister_id: Principal,
+}
+
+/// A running server. Dropping it stops it without a farewell.
+pub struct Server {
+    address: SocketAddr,
+    identity: Identity,
+    executor: Executor,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Makes a fresh network and serves it. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The address can't be listened on, or the network can't be made.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let address = SocketAddr::new(config.address, config.port);
+        let listen = |error| StartError::Listen { address, error };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+
+        let network = Network::new(&NetworkConfig {
+            start: wall_clock(),
+            seed: config.seed,
+        })?;
+        let identity = Identity {
+            root_key: network.root_key().to_vec(),
+            application_subnet: network.application_subnet(),
+            default_effective_canister_id: network.default_effective_canister_id(),
+        };
+        let executor = Executor::spawn(network).map_err(StartError::Thread)?;
+        let app = App {
+            executor: executor.clone(),
+            status: answer::status(&identity.root_key).into(),
+        };
+
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listener = listener.tap_io(|connection| {
+            // Answers are small and whole; without this they would wait for an acknowledgement.
+            let _ = connection.set_nodelay(true);
+        });
+        let serve = axum::serve(listener, router(app)).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        let serving = tokio::spawn(serve.into_future());
+        Ok(Self {
+            address,
+            identity,
+            executor,
+            stop,
+            serving,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Ends when the network has failed; every request is refused from then on.
+    pub async fn failed(&self) {
+        self.executor.stopped().await;
+    }
+
+    /// Stops: no new connection, and requests under way have a short time to end.
+    pub async fn stop(self) {
+        let Self {
+            stop, mut serving, ..
+        } = self;
+        let _ = stop.send(());
+        if timeout(FAREWELL, &mut serving).await.is_err() {
+            serving.abort();
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What end-to-end tests start and look at: the built programs, a subnet with the registry on it, processes.
+//!
+//! Programs are those that cargo built beside the tests (`target/release/{localnet,indus}`), modules those of
+//! `scripts/build` (`target/canisters`). A test that misses one fails with the command that makes it.
+//!
+//! Invariant: a process that is started here ends with the test, however the test ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod processes;
+mod subnet;
+
+pub use processes::{Run, processes_with, signal, wait_until};
+pub use subnet::Subnet;
+
+use std::path::{Path, PathBuf};
+
+/// Folder of the project.
+pub fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in the project")
+        .into()
+}
+
+/// A program that cargo built: `localnet` or `indus`.
+pub fn program(name: &str) -> PathBuf {
+    // A test runs from <target>/release/deps.
+    let test = std::env::current_exe().unwrap();
+    let path = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("cargo's folders")
+        .join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: cargo build --release --workspace --bins",
+        path.display()
+    );
+    path
+}
+
+/// The registry's module.
+pub fn registry_module() -> Vec<u8> {
+    let path = project().join("target/canisters/registry.wasm.gz");
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}: scripts/build makes it", path.display()))
+}

@@ -1,0 +1,136 @@
+//! `indus up` as people run it: all is verified, and whatever ends it, nothing of it stays.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::{TcpListener, TcpStream};
+
+use end_to_end::{Run, processes_with, signal, wait_until};
+use indus_client::TrustFile;
+
+/// Where a run can be interrupted: the beginning of a line that shows how far it is.
+const MOMENTS: [&str; 6] = [
+    "organisations:",
+    "localnet:",
+    "registry:",
+    "registering: 58",
+    "reading back and verifying: 58",
+    "145 of 145 records verified offline",
+];
+
+fn localnets_of(run: &Run) -> Vec<u32> {
+    processes_with(run.folder().join("indus-").to_str().unwrap())
+}
+
+#[test]
+fn every_organisation_is_registered_and_verified() {
+    let mut run = Run::start(&["--once"]);
+    run.read_until("registered:    145 organisations; verified: 145");
+    let (folder, trust) = (
+        run.folder().to_owned(),
+        TrustFile::load(&run.folder().join("trust.json")).unwrap(),
+    );
+    assert!(!localnets_of(&run).is_empty());
+    let proof = run.read_until("145 of 145 records verified offline: root key …");
+    let (subnet, registry) = (trust.subnet, trust.canister("registry").unwrap());
+    let chain =
+        format!("subnet {subnet} → registry {registry} (BLS certificates, Merkle witnesses)");
+    assert!(proof.ends_with(&chain), "{proof}");
+
+    let (status, stdout, stderr) = run.end();
+    assert!(status.success(), "{stderr}");
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("", ""));
+    assert_eq!(processes_with(folder.to_str().unwrap()), []);
+}
+
+#[test]
+fn without_once_it_serves_until_it_is_told_to_stop() {
+    let mut run = Run::start(&["--port", "0"]);
+    run.read_until("145 of 145 records verified offline");
+    let network = TrustFile::load(&run.folder().join("trust.json"))
+        .unwrap()
+        .network;
+    let address = ("127.0.0.1", network.port().unwrap());
+    TcpStream::connect(address).unwrap();
+    assert_eq!(localnets_of(&run).len(), 1);
+
+    signal("TERM", run.pid());
+    let folder = run.folder().to_owned();
+    let (status, stdout, stderr) = run.end();
+    assert_eq!(status.code(), Some(143));
+    assert_eq!(
+        (stdout.as_str(), stderr.as_str()),
+        ("", "indus: ended by SIGTERM; localnet has ended too\n")
+    );
+    assert_eq!(processes_with(folder.to_str().unwrap()), []);
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn an_interrupt_at_any_moment_leaves_no_process() {
+    for moment in MOMENTS {
+        let mut run = Run::start(&["--port", "0"]);
+        run.read_until(moment);
+        let folder = run.folder().to_owned();
+        signal("INT", run.pid());
+        let (status, _, stderr) = run.end();
+        assert_eq!(status.code(), Some(130), "{moment}: {stderr}");
+        assert_eq!(
+            stderr, "indus: ended by SIGINT; localnet has ended too\n",
+            "{moment}"
+        );
+        assert_eq!(processes_with(folder.to_str().unwrap()), [], "{moment}");
+    }
+}
+
+#[test]
+fn a_localnet_does_not_outlive_an_indus_that_was_killed() {
+    for moment in ["localnet:", "registering: 58"] {
+        let mut run = Run::start(&["--port", "0"]);
+        run.read_until(moment);
+        let localnets = localnets_of(&run);
+        assert_eq!(localnets.len(), 1, "{moment}");
+        signal("KILL", run.pid());
+        let text = run.folder().to_str().unwrap().to_owned();
+        let (status, ..) = run.end();
+        assert_eq!(status.code(), None, "{moment}");
+        wait_until("the end of localnet", || processes_with(&text).is_empty());
+    }
+}
+
+#[test]
+fn a_localnet_that_is_killed_is_reported() {
+    for moment in [
+        "localnet:",
+        "registering: 58",
+        "145 of 145 records verified offline",
+    ] {
+        let mut run = Run::start(&["--port", "0"]);
+        run.read_until(moment);
+        localnets_of(&run)
+            .into_iter()
+            .for_each(|pid| signal("KILL", pid));
+        let (status, _, stderr) = run.end();
+        assert_eq!(status.code(), Some(1), "{moment}: {stderr}");
+        let line = "indus: localnet ended by itself (signal: 9 (SIGKILL)): it said nothing\n";
+        assert_eq!(stderr, line, "{moment}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_refused_in_one_line() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let run = Run::start(&["--once", "--port", &port]);
+    let trust = run.folder().join("trust.json");
+    let mut run = run;
+    run.read_until("organisations:");
+    assert!(!trust.exists());
+    let (status, _, stderr) = run.end();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.starts_with("indus: localnet did not start"),
+        "{stderr}"
+    );
+    assert!(stderr.contains(&port), "{stderr}");
+}
