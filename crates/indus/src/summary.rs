@@ -31,7 +31,7 @@ pub(crate) fn costs(costs: &Costs<'_>) -> Vec<String> {
     let read = instructions("certified_read");
     vec![
         format!(
-            "registered:    {registered} organisations; verified: {}",
+            "registered:    {registered}, verified: {}",
             read_back.verified
         ),
         format!(

@@ -92,7 +92,7 @@ pub(crate) enum UpError {
     TrustChanged(PathBuf),
     #[error("{} of {total} records could not be verified", total - verified)]
     Unverified { verified: usize, total: usize },
-    #[error("ended by {}; localnet has ended too", .0.name())]
+    #[error("ended by {}; no process is left", .0.name())]
     Signal(Signal),
 }
 
@@ -215,7 +215,7 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     trust.save(&inputs.trust_file).map_err(ClientError::from)?;
     console.line(format_args!(
         "localnet:      {} (its state is in memory and ends with this command)",
-        trust.network
+        shown(&trust.network)
     ));
     console.line(format_args!(
         "trust file:    {} (root key of this localnet)",
@@ -270,7 +270,7 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         console.error(format_args!("not verified: {slug}: {error}"));
     }
     if !inputs.once && read_back.refused.is_empty() {
-        console.line(format_args!("HTTP interface: {}", trust.network));
+        console.line(format_args!("HTTP interface: {}", shown(&trust.network)));
         console.line(format_args!("registry:       {registry}"));
         console.line(format_args!(
             "trust file:     {}",
@@ -299,6 +299,11 @@ fn pin(status: &Status) -> Result<TrustFile, UpError> {
         subnet: status.application_subnet,
         canisters: Default::default(),
     })
+}
+
+/// An address without the slash that it has as a URL.
+fn shown(network: &Url) -> &str {
+    network.as_str().trim_end_matches('/')
 }
 
 fn aborted(step: &'static str, error: &tokio::task::JoinError) -> UpError {

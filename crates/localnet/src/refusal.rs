@@ -24,8 +24,8 @@ pub(crate) enum Refusal {
     TooLarge { limit: usize },
     #[error("the body did not arrive within {seconds} seconds")]
     TooSlow { seconds: u64 },
-    #[error("the body broke off")]
-    BrokenOff,
+    #[error("the body broke off, or is larger than {limit} bytes")]
+    BrokenOff { limit: usize },
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     #[error(transparent)]
@@ -60,7 +60,7 @@ impl Refusal {
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotAPrincipal(_)
-            | Self::BrokenOff
+            | Self::BrokenOff { .. }
             | Self::Envelope(_)
             | Self::Authentication(_)
             | Self::Effective(_)

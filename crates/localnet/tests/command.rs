@@ -1,5 +1,7 @@
 //! The command itself: start, status file, signals, and errors of one line.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::Path,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Bytes, to_bytes},
     extract::Request,
     http::{HeaderMap, header},
 };
@@ -18,33 +18,29 @@ pub const MAX_CALL: usize = 2 * 1024 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes that are taken of a body that is too large, so that its client reads the refusal instead of a broken
+/// connection.
+const ABSORBED: usize = 2 * MAX_BODY;
+
 /// Takes a CBOR body of at most `limit` bytes.
 pub(super) async fn take(request: Request, limit: usize) -> Result<Bytes, Refusal> {
     let (head, body) = request.into_parts();
+    if announced(&head.headers).is_some_and(|len| len > ABSORBED) {
+        return Err(Refusal::TooLarge { limit });
+    }
+    let taken = timeout(BODY_TIMEOUT, to_bytes(body, ABSORBED)).await;
+    let body = taken
+        .map_err(|_| Refusal::TooSlow {
+            seconds: BODY_TIMEOUT.as_secs(),
+        })?
+        .map_err(|_| Refusal::BrokenOff { limit: ABSORBED })?;
+    if body.len() > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
     if !is_cbor(&head.headers) {
         return Err(Refusal::WrongContentType);
     }
-    if announced(&head.headers).is_some_and(|len| len > limit) {
-        return Err(Refusal::TooLarge { limit });
-    }
-    match timeout(BODY_TIMEOUT, collect(body, limit)).await {
-        Ok(taken) => taken,
-        Err(_) => Err(Refusal::TooSlow {
-            seconds: BODY_TIMEOUT.as_secs(),
-        }),
-    }
-}
-
-async fn collect(body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    to_bytes(body, limit).await.map_err(|error| {
-        // The limit is an error inside the error; anything else is the connection's.
-        let reason = std::error::Error::source(&error).map(ToString::to_string);
-        if reason.is_some_and(|reason| reason.contains("length limit")) {
-            Refusal::TooLarge { limit }
-        } else {
-            Refusal::BrokenOff
-        }
-    })
+    Ok(body)
 }
 
 fn is_cbor(headers: &HeaderMap) -> bool {

@@ -44,8 +44,8 @@ async fn call(
     request: Request,
     wait: bool,
 ) -> Result<Response, Refusal> {
-    let effective = effective(uri, id)?;
     let body = body::take(request, MAX_CALL).await?;
+    let effective = effective(uri, id)?;
     let (to, ingress) = {
         let envelope = Envelope::decode(&body, "call")?;
         authenticate(&envelope, wall_clock())?;

@@ -22,8 +22,8 @@ pub(super) async fn query(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let effective = effective(&uri, &id)?;
     let body = body::take(request, MAX_BODY).await?;
+    let effective = effective(&uri, &id)?;
     let (request_id, query) = {
         let envelope = Envelope::decode(&body, "query")?;
         authenticate(&envelope, wall_clock())?;

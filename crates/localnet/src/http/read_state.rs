@@ -25,8 +25,8 @@ pub(super) async fn read_state(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let effective = effective(&uri, &id)?;
     let body = body::take(request, MAX_BODY).await?;
+    let effective = effective(&uri, &id)?;
     let (sender, paths) = {
         let envelope = Envelope::decode(&body, "read_state")?;
         let authority = authenticate(&envelope, wall_clock())?;

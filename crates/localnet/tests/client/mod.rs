@@ -65,7 +65,7 @@ struct InstallArgs {
     arg: serde_bytes::ByteBuf,
 }
 
-pub async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     let config = Config {
         address: [127, 0, 0, 1].into(),
         port: 0,
@@ -74,16 +74,16 @@ pub async fn server() -> Server {
     Server::start(config).await.unwrap()
 }
 
-pub fn url(server: &Server) -> String {
+pub(crate) fn url(server: &Server) -> String {
     format!("http://{}", server.address())
 }
 
-pub fn identity(n: u8) -> BasicIdentity {
+pub(crate) fn identity(n: u8) -> BasicIdentity {
     BasicIdentity::from_raw_key(&[n; 32])
 }
 
 /// An agent that trusts nothing but the key that the server was started with, and verifies queries.
-pub fn agent(server: &Server, user: u8) -> Agent {
+pub(crate) fn agent(server: &Server, user: u8) -> Agent {
     let agent = Agent::builder()
         .with_url(url(server))
         .with_identity(identity(user))
@@ -95,7 +95,7 @@ pub fn agent(server: &Server, user: u8) -> Agent {
 }
 
 /// Creates a canister and installs the counter.
-pub async fn counter(server: &Server, agent: &Agent) -> Principal {
+pub(crate) async fn counter(server: &Server, agent: &Agent) -> Principal {
     let management = Principal::management_canister();
     let reply = agent
         .update(&management, "provisional_create_canister_with_cycles")
@@ -122,7 +122,7 @@ pub async fn counter(server: &Server, agent: &Agent) -> Principal {
 }
 
 /// Posts a body as CBOR: status, and text or CBOR.
-pub async fn post(server: &Server, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+pub(crate) async fn post(server: &Server, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
     let request = reqwest::Client::new().post(url(server) + path);
     let response = request
         .header("content-type", "application/cbor")
