@@ -1,5 +1,7 @@
 //! Calls between canisters, timers and the inspection of messages.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
 mod harness;
 
 use candid::Principal;

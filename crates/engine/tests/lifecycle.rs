@@ -1,5 +1,7 @@
 //! Installing, upgrading, stopping: what survives, and who may.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
 mod harness;
 
 use candid::{Encode, Principal};

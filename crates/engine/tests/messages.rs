@@ -1,5 +1,7 @@
 //! One message is one commit: everything it did stays, or nothing.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
 mod harness;
 
 use engine::{ErrorCode, RejectCode, RequestStatus};

@@ -96,18 +96,17 @@ async fn a_canister_of_no_subnet_is_not_found() {
     let server = server().await;
     let agent = agent(&server, 1);
     let foreign = Principal::from_slice(&[0xff; 10]);
-    for error in [
-        agent
-            .update(&foreign, "inc")
-            .call_and_wait()
-            .await
-            .unwrap_err(),
-        agent
-            .update(&foreign, "inc")
-            .call_and_wait()
-            .await
-            .unwrap_err(),
-    ] {
+    let call = agent
+        .update(&foreign, "inc")
+        .call_and_wait()
+        .await
+        .unwrap_err();
+    let query = agent.query(&foreign, "get").call().await.unwrap_err();
+    let read = agent
+        .read_state_canister_module_hash(foreign)
+        .await
+        .unwrap_err();
+    for error in [call, query, read] {
         assert!(error.to_string().contains("canister_not_found"), "{error}");
     }
 }

@@ -164,12 +164,12 @@ fn inspect(wasm: &[u8]) -> Result<(EntryPoints, BTreeMap<String, Metadata>), Mod
                 }
                 for table in section {
                     let initial = table.map_err(invalid)?.ty.initial;
-                    if initial > limits::TABLE_ELEMENTS {
+                    if initial > limits::TABLE_ELEMENTS as u64 {
                         let is = usize::try_from(initial).unwrap_or(usize::MAX);
                         return Err(ModuleError::limit(
                             "elements of a table",
                             is,
-                            limits::TABLE_ELEMENTS as usize,
+                            limits::TABLE_ELEMENTS,
                         ));
                     }
                 }

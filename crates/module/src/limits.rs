@@ -22,4 +22,4 @@ pub const METHOD_NAME_BYTES: usize = 20_000;
 /// Most tables. wasmtime's own pools are sized by this.
 pub const TABLES: u32 = 10;
 /// Largest table, in elements, at the start.
-pub const TABLE_ELEMENTS: u64 = 1_000_000;
+pub const TABLE_ELEMENTS: usize = 1_000_000;

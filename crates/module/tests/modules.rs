@@ -1,5 +1,7 @@
 //! What a subnet takes and what not, and that rewriting changes nothing but what can be seen.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
 use std::io::Write as _;
 
 use canister_module::{

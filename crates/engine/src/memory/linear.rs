@@ -28,6 +28,7 @@ thread_local! {
     static EXCHANGE: RefCell<Exchange> = const { RefCell::new(Exchange { file: None, created: None }) };
 }
 
+#[derive(Default)]
 struct Exchange {
     file: Option<Arc<File>>,
     created: Option<Heap>,
@@ -77,15 +78,6 @@ impl Heap {
     pub(crate) fn rollback(&self) -> io::Result<()> {
         let written = self.0.mapping.written(self.size())?;
         self.0.mapping.discard(&written)
-    }
-}
-
-impl Default for Exchange {
-    fn default() -> Self {
-        Self {
-            file: None,
-            created: None,
-        }
     }
 }
 

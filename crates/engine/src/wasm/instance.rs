@@ -58,10 +58,7 @@ impl Instance {
         program: Program,
         stable: StableMemory,
     ) -> Result<Self, (RuntimeError, StableMemory)> {
-        let mut live = match Live::new(runtime, &program, None, stable) {
-            Ok(live) => live,
-            Err(failed) => return Err(failed),
-        };
+        let mut live = Live::new(runtime, &program, None, stable)?;
         let saved = live.read_globals();
         Ok(Self {
             runtime: runtime.clone(),
