@@ -1,7 +1,8 @@
 //! Records one real answer of the registry for the tests of `indus-verify`:
 //!
 //! ```text
-//! cargo run --release -p end-to-end --example record_proof -- crates/verify/tests/fixtures/registry
+//! cargo build --release --workspace --examples
+//! target/release/examples/record_proof crates/verify/tests/fixtures/registry
 //! ```
 //!
 //! Starts a localnet, registers a few organisations, reads one certified, and writes the root key, the certificate,
