@@ -31,7 +31,6 @@ mod types;
 mod wasm;
 
 pub use candid::Principal;
-pub use management::target as management_target;
 pub use network::{Network, NetworkConfig, ReadStateRefused, SetupError};
 pub use reject::{ErrorCode, Reject, RejectCode};
 pub use types::{

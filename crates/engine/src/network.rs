@@ -408,11 +408,7 @@ fn may_read(
                 _ => Ok(()),
             }
         }
-        [
-            b"canister",
-            id,
-            b"controllers" | b"module_hash" | b"certified_data",
-        ] if of_canister(id) => Ok(()),
+        [b"canister", id, b"controllers" | b"module_hash"] if of_canister(id) => Ok(()),
         [b"canister", id, b"metadata", name] if of_canister(id) => {
             let Ok(name) = std::str::from_utf8(name) else {
                 return Err(ReadStateRefused::Invalid(

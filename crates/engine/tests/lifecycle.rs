@@ -269,3 +269,24 @@ fn a_deleted_canister_is_gone_and_its_id_is_not_used_again() {
     );
     assert_ne!(net.create(), id);
 }
+
+#[test]
+fn arguments_that_would_take_endless_work_are_refused() {
+    let mut net = Net::new();
+    let id = net.install(&module(FIRST));
+    // Beside the canister id, a `vec null` with this many elements, in a few bytes.
+    let arg = Encode!(&CanisterIdRecord { canister_id: id }).unwrap();
+    let id_value = &arg[arg.len() - id.as_slice().len() - 2..];
+    let beside = |count: &[u8]| {
+        let types = b"DIDL\x02\x6c\x01\xb3\xc4\xb1\xf2\x04\x68\x6d\x7f\x02\x00\x01";
+        [types, id_value, count].concat()
+    };
+    let management = Principal::management_canister();
+    net.call(management, "canister_status", &beside(&[3]))
+        .unwrap();
+    let hundred_million = beside(&[0x80, 0xc2, 0xd7, 0x2f]);
+    assert_eq!(
+        code(net.call(management, "canister_status", &hundred_million)),
+        ErrorCode::InvalidManagementPayload
+    );
+}

@@ -9,7 +9,10 @@ mod code;
 mod lifecycle;
 mod settings;
 
-use candid::{CandidType, Principal, decode_args, encode_args, utils::ArgumentDecoder};
+use candid::{
+    CandidType, DecoderConfig, Principal, encode_args,
+    utils::{ArgumentDecoder, decode_args_with_config},
+};
 use ic_management_canister_types::CanisterIdRecord;
 use rand::Rng as _;
 
@@ -19,6 +22,10 @@ use crate::{
     canister::Canister,
     subnet::Subnet,
 };
+
+/// Work that decoding an argument may take, in candid's units: an `install_code` message at its limit of 2 MiB takes a
+/// few millions, even where all of it is skipped.
+const DECODING_QUOTA: usize = 20_000_000;
 
 /// How a management call ends.
 enum Ended {
@@ -66,10 +73,7 @@ pub(crate) fn accepts(subnet: &Subnet, ingress: &Ingress) -> Result<(), Reject> 
 }
 
 /// The canister that a management call is about: the `canister_id` of its argument.
-///
-/// # Errors
-/// Where the argument is no Candid record with such a field.
-pub fn target(arg: &[u8]) -> Result<Principal, Reject> {
+pub(crate) fn target(arg: &[u8]) -> Result<Principal, Reject> {
     let (CanisterIdRecord { canister_id },) = decode(arg)?;
     Ok(canister_id)
 }
@@ -122,12 +126,16 @@ fn from_canister(origin: &Origin, method: &str) -> Result<(), Reject> {
     }
 }
 
+/// Decodes an argument from anybody with bounded work.
 fn decode<'a, T: ArgumentDecoder<'a>>(arg: &'a [u8]) -> Result<T, Reject> {
-    decode_args(arg).map_err(|error| {
-        Reject::new(
-            ErrorCode::InvalidManagementPayload,
-            format!("Error decoding candid: {error}"),
-        )
+    let mut config = DecoderConfig::new();
+    config
+        .set_decoding_quota(DECODING_QUOTA)
+        .set_skipping_quota(DECODING_QUOTA)
+        .set_full_error_message(false);
+    decode_args_with_config(arg, &config).map_err(|error| {
+        let message = format!("Error decoding candid: {error}");
+        Reject::new(ErrorCode::InvalidManagementPayload, message)
     })
 }
 
