@@ -1,11 +1,12 @@
 //! Candid types of the Indus canisters: what an agency's own canister or client depends on.
 //!
-//! Types only. The logic behind them is in `canisters/`, the verification of certified answers in
+//! Types, limits, and the rules for texts. The logic behind them is in `canisters/`, the verification of certified answers in
 //! `indus-verify`. Times are nanoseconds since 1970-01-01 UTC, as the Internet Computer counts them.
 
 pub mod certified;
 pub mod error;
 pub mod registry;
+pub mod text;
 
 pub use certified::CertifiedRead;
 pub use error::Error;

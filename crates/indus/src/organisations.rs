@@ -15,7 +15,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use indus_api::registry::{MAX_NAME_BYTES, MAX_SLUG_BYTES, OrganisationKind};
+use indus_api::{
+    registry::{MAX_NAME_BYTES, MAX_SLUG_BYTES, OrganisationKind},
+    text::{self, TextFault},
+};
 use thiserror::Error;
 
 use crate::hierarchy::{self, Cycle};
@@ -84,22 +87,18 @@ pub(crate) enum CsvFault {
     DuplicateColumn(&'static str),
     #[error("{found} fields instead of {expected}")]
     Fields { found: usize, expected: usize },
-    #[error("{column} is empty")]
-    EmptyField { column: &'static str },
-    #[error("{column} has {bytes} bytes; at most {limit} are allowed")]
-    TooLong {
+    #[error("{column} has {bytes} bytes; it {fault}")]
+    Length {
         column: &'static str,
         bytes: usize,
-        limit: usize,
+        fault: TextFault,
     },
-    #[error("{column} {value:?} is not made of a-z, 0-9 and single hyphens between them")]
-    NotASlug { column: &'static str, value: String },
-    #[error("{column} {value:?} has a control character")]
-    ControlCharacter { column: &'static str, value: String },
-    #[error("{column} {value:?} has a character that turns the direction of writing")]
-    Directional { column: &'static str, value: String },
-    #[error("{column} {value:?} begins or ends with a space")]
-    OuterSpace { column: &'static str, value: String },
+    #[error("{column} {value:?} {fault}")]
+    Text {
+        column: &'static str,
+        value: String,
+        fault: TextFault,
+    },
     #[error("unknown kind {0:?}; the kinds are {names}", names = KINDS.map(|(name, _)| name).join(", "))]
     UnknownKind(String),
     #[error("slug {slug} is on line {first} already")]
@@ -267,12 +266,12 @@ fn draft(
         return Err(CsvFault::UnknownKind(kind.into()));
     };
     let row = Row {
-        slug: word("slug", slug, MAX_SLUG_BYTES)?,
-        name: line_of_text("name", name)?,
+        slug: checked("slug", slug, MAX_SLUG_BYTES, text::slug)?,
+        name: checked("name", name, MAX_NAME_BYTES, text::name)?,
         kind: *kind,
         parent: None,
-        sector: word("sector", sector, MAX_NAME_BYTES)?,
-        seat: line_of_text("seat", seat)?,
+        sector: checked("sector", sector, MAX_NAME_BYTES, text::slug)?,
+        seat: checked("seat", seat, MAX_NAME_BYTES, text::name)?,
     };
     let line = line(record);
     Ok(Draft {
@@ -282,59 +281,28 @@ fn draft(
     })
 }
 
-/// Lower-case letters, digits, and single hyphens between them.
-fn word(column: &'static str, value: &str, limit: usize) -> Result<String, CsvFault> {
-    length(column, value, limit)?;
-    let good = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
-    if !value.split('-').all(good) {
-        return Err(CsvFault::NotASlug {
-            column,
-            value: value.into(),
-        });
-    }
-    Ok(value.into())
-}
-
-/// Any text of one line.
-fn line_of_text(column: &'static str, value: &str) -> Result<String, CsvFault> {
-    length(column, value, MAX_NAME_BYTES)?;
-    if value.chars().any(char::is_control) {
-        return Err(CsvFault::ControlCharacter {
-            column,
-            value: value.into(),
-        });
-    }
-    // Embeddings, overrides and isolates: they make a name look like another.
-    if value.contains(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
-        return Err(CsvFault::Directional {
-            column,
-            value: value.into(),
-        });
-    }
-    if value.trim() != value {
-        return Err(CsvFault::OuterSpace {
-            column,
-            value: value.into(),
-        });
-    }
-    Ok(value.into())
-}
-
-fn length(column: &'static str, value: &str, limit: usize) -> Result<(), CsvFault> {
-    match value.len() {
-        0 => Err(CsvFault::EmptyField { column }),
-        bytes if bytes > limit => Err(CsvFault::TooLong {
-            column,
-            bytes,
-            limit,
-        }),
-        _ => Ok(()),
-    }
+/// The value of a column, if the registry's rule for it is kept.
+fn checked(
+    column: &'static str,
+    value: &str,
+    limit: usize,
+    rule: fn(&str, usize) -> Result<(), TextFault>,
+) -> Result<String, CsvFault> {
+    rule(value, limit)
+        .map(|()| value.into())
+        .map_err(|fault| match fault {
+            // Too long to show.
+            TextFault::Length { .. } => CsvFault::Length {
+                column,
+                bytes: value.len(),
+                fault,
+            },
+            _ => CsvFault::Text {
+                column,
+                value: value.into(),
+                fault,
+            },
+        })
 }
 
 #[cfg(test)]
@@ -429,25 +397,37 @@ mod tests {
         for (row, message) in [
             ("a,A,agency,,it", "5 fields instead of 6"),
             ("a,A,agency,,it,Quetta,", "7 fields instead of 6"),
-            (",A,agency,,it,Quetta", "slug is empty"),
-            ("a,,agency,,it,Quetta", "name is empty"),
-            ("a,A,agency,,it,", "seat is empty"),
-            ("a,A,agency,,,Quetta", "sector is empty"),
+            (
+                ",A,agency,,it,Quetta",
+                "slug has 0 bytes; it must be 1 to 64 bytes long",
+            ),
+            (
+                "a,,agency,,it,Quetta",
+                "name has 0 bytes; it must be 1 to 100 bytes long",
+            ),
+            (
+                "a,A,agency,,it,",
+                "seat has 0 bytes; it must be 1 to 100 bytes long",
+            ),
+            (
+                "a,A,agency,,,Quetta",
+                "sector has 0 bytes; it must be 1 to 100 bytes long",
+            ),
             (
                 "A,A,agency,,it,Quetta",
-                "slug \"A\" is not made of a-z, 0-9 and single hyphens between them",
+                "slug \"A\" must be a-z, 0-9 and single hyphens between them",
             ),
             (
                 "a--b,A,agency,,it,Quetta",
-                "slug \"a--b\" is not made of a-z, 0-9 and single hyphens between them",
+                "slug \"a--b\" must be a-z, 0-9 and single hyphens between them",
             ),
             (
                 "a-,A,agency,,it,Quetta",
-                "slug \"a-\" is not made of a-z, 0-9 and single hyphens between them",
+                "slug \"a-\" must be a-z, 0-9 and single hyphens between them",
             ),
             (
                 "a,A,agency,,I T,Quetta",
-                "sector \"I T\" is not made of a-z, 0-9 and single hyphens between them",
+                "sector \"I T\" must be a-z, 0-9 and single hyphens between them",
             ),
             (
                 "a,A, agency,,it,Quetta",
@@ -455,35 +435,35 @@ mod tests {
             ),
             (
                 "a,A\u{7},agency,,it,Quetta",
-                "name \"A\\u{7}\" has a control character",
+                "name \"A\\u{7}\" must not hold control characters or directional overrides",
             ),
             (
                 "a,\"A\nB\",agency,,it,Quetta",
-                "name \"A\\nB\" has a control character",
+                "name \"A\\nB\" must not hold control characters or directional overrides",
             ),
             (
                 "a,\u{202e}A,agency,,it,Quetta",
-                "name \"\\u{202e}A\" has a character that turns the direction of writing",
+                "name \"\\u{202e}A\" must not hold control characters or directional overrides",
             ),
             (
                 "a,A,agency,,it, Quetta",
-                "seat \" Quetta\" begins or ends with a space",
+                "seat \" Quetta\" must not start or end with white space",
             ),
             (
                 &format!("{long},A,agency,,it,Quetta"),
-                "slug has 101 bytes; at most 64 are allowed",
+                "slug has 101 bytes; it must be 1 to 64 bytes long",
             ),
             (
                 &format!("a,{long},agency,,it,Quetta"),
-                "name has 101 bytes; at most 100 are allowed",
+                "name has 101 bytes; it must be 1 to 100 bytes long",
             ),
             (
                 &format!("a,A,agency,,{long},Quetta"),
-                "sector has 101 bytes; at most 100 are allowed",
+                "sector has 101 bytes; it must be 1 to 100 bytes long",
             ),
             (
                 &format!("a,A,agency,,it,{long}"),
-                "seat has 101 bytes; at most 100 are allowed",
+                "seat has 101 bytes; it must be 1 to 100 bytes long",
             ),
         ] {
             assert_eq!(

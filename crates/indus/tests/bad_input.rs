@@ -136,7 +136,7 @@ fn an_unknown_kind_is_refused() {
 fn a_field_that_is_too_long_is_refused() {
     assert_eq!(
         refusal(rows(&format!("a,{},agency,,it,Quetta\n", "A".repeat(101)))),
-        "indus: organisations.csv:2: name has 101 bytes; at most 100 are allowed"
+        "indus: organisations.csv:2: name has 101 bytes; it must be 1 to 100 bytes long"
     );
 }
 
@@ -161,7 +161,7 @@ fn a_control_sequence_in_a_field_is_not_shown_as_it_is() {
     let line = refusal(rows("a,\u{1b}[2JA,agency,,it,Quetta\n"));
     assert_eq!(
         line,
-        "indus: organisations.csv:2: name \"\\u{1b}[2JA\" has a control character"
+        "indus: organisations.csv:2: name \"\\u{1b}[2JA\" must not hold control characters or directional overrides"
     );
 }
 
