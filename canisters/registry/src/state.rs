@@ -11,7 +11,7 @@
 //!
 //! Invariants:
 //! - An organisation is never removed and its id never used again, so the ids are 1 to n without a gap.
-//! - Memories 2 and 3 and the certified tree follow from memory 1; [`State::put`] alone writes all four.
+//! - Memories 2 and 3 and the certified tree follow from memory 1; `State::put` alone writes all four.
 //! - Nothing here can fail after the first write: the logic checks first, then puts.
 //!
 //! Cost: each access is O(log n). Opening is O(n), because of the certified tree (see [`crate::certified`]).
