@@ -76,6 +76,8 @@ pub(crate) struct CallContext {
 /// A call that waits for its response.
 pub(crate) struct PendingCall {
     pub(crate) context: ContextId,
+    /// Who made it: refunds come back even where the context is gone.
+    pub(crate) canister: Principal,
     pub(crate) on_reply: Callback,
     pub(crate) on_reject: Callback,
     pub(crate) on_cleanup: Option<Callback>,

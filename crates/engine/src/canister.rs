@@ -79,6 +79,8 @@ pub(crate) struct Canister {
     /// Calls that the canister waits for.
     pub(crate) outstanding_calls: usize,
     pub(crate) log: std::collections::VecDeque<String>,
+    /// A heartbeat waits to be executed.
+    pub(crate) heartbeat_queued: bool,
 }
 
 impl Canister {
@@ -95,11 +97,25 @@ impl Canister {
             open_contexts: 0,
             outstanding_calls: 0,
             log: std::collections::VecDeque::new(),
+            heartbeat_queued: false,
         }
     }
 
     pub(crate) fn is_controlled_by(&self, principal: &Principal) -> bool {
         self.settings.controllers.contains(principal)
+    }
+
+    /// Whether the global timer fires now. It stays set while the canister is not running.
+    pub(crate) fn timer_is_due(&self, now: Time) -> bool {
+        matches!(self.status, Status::Running) && self.timer.is_some_and(|timer| timer <= now)
+    }
+
+    pub(crate) fn has_heartbeat(&self) -> bool {
+        matches!(self.status, Status::Running)
+            && self.instance.as_ref().is_some_and(|instance| {
+                let entry_points = &instance.program().module.entry_points;
+                entry_points.has_hook("canister_heartbeat")
+            })
     }
 
     /// Keeps the last lines of what the canister prints.

@@ -140,6 +140,9 @@ impl Subnet {
     }
 
     fn execute_task(&mut self, id: Principal, hook: &str) {
+        if let Some(canister) = self.canisters.get_mut(&id) {
+            canister.heartbeat_queued &= hook != "canister_heartbeat";
+        }
         let Ok(canister) = self.availability(id) else {
             return;
         };
@@ -162,37 +165,29 @@ impl Subnet {
             canister.open_contexts += 1;
         }
         let callable = Callable::Export(hook.to_owned());
-        if let Err(reject) = self.enter(context, &callable, Context::System, Vec::new(), None, 0)
-            && let Some(canister) = self.canisters.get_mut(&id)
-        {
-            canister.append_log(vec![format!("[TRAP]: {}", reject.message)]);
-        }
+        // Nobody waits for an answer; a trap is in the log.
+        let _ = self.enter(context, &callable, Context::System, Vec::new(), None, 0);
         self.close(context, None);
     }
 
     fn execute_response(&mut self, call: CallId, result: Result<Vec<u8>, Reject>, refund: u128) {
-        let Some(PendingCall {
-            context: id,
-            on_reply,
-            on_reject,
-            on_cleanup,
-        }) = self.calls.pending.remove(&call)
-        else {
+        let Some(pending) = self.calls.pending.remove(&call) else {
             return;
         };
+        let id = pending.context;
+        let Some(canister) = self.canisters.get_mut(&pending.canister) else {
+            return;
+        };
+        canister.balance = canister.balance.saturating_add(refund);
         let Some(context) = self.calls.contexts.get_mut(&id) else {
             return;
         };
         context.outstanding -= 1;
-        let Some(canister) = self.canisters.get_mut(&context.canister) else {
-            return;
-        };
         canister.outstanding_calls -= 1;
-        canister.balance = canister.balance.saturating_add(refund);
         let (callback, entry, arg, reject) = match result {
-            Ok(reply) => (on_reply, Context::Reply, reply, None),
+            Ok(reply) => (pending.on_reply, Context::Reply, reply, None),
             Err(reject) => (
-                on_reject,
+                pending.on_reject,
                 Context::Reject,
                 Vec::new(),
                 Some((reject.code as u32, reject.message)),
@@ -201,7 +196,7 @@ impl Subnet {
         let failed = self
             .enter(id, &table(callback), entry, arg, reject.clone(), refund)
             .err();
-        let failed = match (failed, on_cleanup) {
+        let failed = match (failed, pending.on_cleanup) {
             (Some(failed), Some(cleanup)) => {
                 let cleaned =
                     self.enter(id, &table(cleanup), Context::Cleanup, Vec::new(), reject, 0);
@@ -336,6 +331,7 @@ impl Subnet {
         for call in effects.calls {
             let waiting = self.calls.expect(PendingCall {
                 context: id,
+                canister: canister_id,
                 on_reply: call.on_reply,
                 on_reject: call.on_reject,
                 on_cleanup: call.on_cleanup,
@@ -425,9 +421,6 @@ impl Subnet {
                 self.respond(context.origin, Err(reject), context.cycles_available);
             }
         }
-        self.calls
-            .pending
-            .retain(|_, call| self.calls.contexts.contains_key(&call.context));
         if let Some(canister) = self.canisters.get_mut(&id) {
             canister.open_contexts = 0;
             canister.outstanding_calls = 0;

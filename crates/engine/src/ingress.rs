@@ -17,23 +17,34 @@ const KEPT_NS: u64 = 5 * 60 * 1_000_000_000;
 
 /// Calls that are remembered at once.
 const MAX_CALLS: usize = 100_000;
-/// Answers that are kept at once, in bytes; more calls are taken when some of them have been forgotten.
-const MAX_ANSWERS: usize = 1 << 30;
+/// Arguments that wait and answers that are kept, in bytes; more calls are taken when some have been forgotten.
+const MAX_HELD: usize = 4 << 30;
+/// What a call that is not answered yet counts as, besides its argument: the longest answer.
+const RESERVED: usize = 2 << 20;
 
 /// A call that was submitted.
 struct Entry {
     sender: Principal,
     canister_id: Principal,
+    /// Length of the argument.
+    argument: usize,
     status: RequestStatus,
 }
 
 impl Entry {
-    /// Bytes of the answer, where there is one.
-    fn answer_size(&self) -> usize {
+    fn is_open(&self) -> bool {
+        matches!(
+            self.status,
+            RequestStatus::Received | RequestStatus::Processing
+        )
+    }
+
+    /// Bytes that the call takes, or may come to take.
+    fn held(&self) -> usize {
         match &self.status {
             RequestStatus::Replied(reply) => reply.len(),
             RequestStatus::Rejected(reject) => reject.message.len(),
-            _ => 0,
+            _ => self.argument + RESERVED,
         }
     }
 }
@@ -43,7 +54,7 @@ impl Entry {
 pub(crate) struct IngressHistory {
     entries: BTreeMap<RequestId, Entry>,
     by_expiry: BTreeSet<(Time, RequestId)>,
-    answers: usize,
+    held: usize,
 }
 
 impl IngressHistory {
@@ -55,8 +66,10 @@ impl IngressHistory {
         let entry = Entry {
             sender: ingress.sender,
             canister_id: ingress.canister_id,
+            argument: ingress.arg.len(),
             status: RequestStatus::Received,
         };
+        self.held += entry.held();
         self.entries.insert(ingress.id, entry);
         self.by_expiry.insert((ingress.expiry, ingress.id));
         tree.insert(
@@ -68,7 +81,7 @@ impl IngressHistory {
 
     /// Whether there is no room for another call.
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() >= MAX_CALLS || self.answers >= MAX_ANSWERS
+        self.entries.len() >= MAX_CALLS || self.held >= MAX_HELD
     }
 
     pub(crate) fn status(&self, id: &RequestId) -> RequestStatus {
@@ -104,6 +117,7 @@ impl IngressHistory {
         let Some(entry) = self.entries.get_mut(id) else {
             return;
         };
+        let before = entry.held();
         let mut set = |label: &[u8], value| tree.insert(&[b"request_status", &id.0, label], value);
         entry.status = match result {
             Ok(reply) => {
@@ -121,18 +135,23 @@ impl IngressHistory {
                 RequestStatus::Rejected(reject)
             }
         };
-        self.answers += entry.answer_size();
+        self.held = self.held + entry.held() - before;
     }
 
-    /// Forgets calls that expired long ago.
+    /// Forgets answered calls that expired long ago.
     pub(crate) fn prune(&mut self, now: Time, tree: &mut StateTree) {
         while let Some((expiry, id)) = self.by_expiry.first().copied() {
             if expiry.plus(KEPT_NS) >= now {
                 break;
             }
             self.by_expiry.pop_first();
+            if self.entries.get(&id).is_some_and(Entry::is_open) {
+                // Nothing that may still be answered is forgotten.
+                self.by_expiry.insert((now, id));
+                continue;
+            }
             if let Some(entry) = self.entries.remove(&id) {
-                self.answers -= entry.answer_size();
+                self.held -= entry.held();
             }
             tree.delete(&[b"request_status", &id.0]);
         }

@@ -11,7 +11,10 @@ const MAX_METHODS: usize = 10_000;
 
 /// Counters of a subnet.
 #[derive(Default)]
-pub(crate) struct Metrics(BTreeMap<(Principal, String, &'static str), (u64, u64)>);
+pub(crate) struct Metrics {
+    methods: BTreeMap<(Principal, String, &'static str), (u64, u64)>,
+    instructions: u64,
+}
 
 impl Metrics {
     /// Counts one executed message.
@@ -22,24 +25,32 @@ impl Metrics {
         kind: &'static str,
         instructions: u64,
     ) {
+        self.instructions += instructions;
         let key = (canister, method.to_owned(), kind);
-        if self.0.len() >= MAX_METHODS && !self.0.contains_key(&key) {
+        if self.methods.len() >= MAX_METHODS && !self.methods.contains_key(&key) {
             return;
         }
-        let (messages, total) = self.0.entry(key).or_default();
+        let (messages, total) = self.methods.entry(key).or_default();
         *messages += 1;
         *total += instructions;
     }
 
+    /// What all messages have executed.
+    pub(crate) fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = MethodMetrics> {
-        self.0.iter().map(
-            |((canister, method, kind), (messages, instructions))| MethodMetrics {
-                canister: *canister,
-                method: method.clone(),
-                kind,
-                messages: *messages,
-                instructions: *instructions,
-            },
-        )
+        self.methods
+            .iter()
+            .map(
+                |((canister, method, kind), (messages, instructions))| MethodMetrics {
+                    canister: *canister,
+                    method: method.clone(),
+                    kind,
+                    messages: *messages,
+                    instructions: *instructions,
+                },
+            )
     }
 }

@@ -38,7 +38,13 @@ impl Subnet {
         let mut message = self.message(canister, context, query.sender, &query.method, query.arg);
         message.certificate = Some(certificate);
         let callable = Callable::Export(kind.export(&query.method));
-        let effects = self.look(id, &callable, message, costs::QUERY_LIMIT, "query")?;
+        let effects = self.look(
+            id,
+            &callable,
+            message,
+            costs::QUERY_LIMIT,
+            (&query.method, "query"),
+        )?;
         match effects.answer {
             Some(Answer::Reply(reply)) => Ok(reply),
             Some(Answer::Reject(message)) => Err(Reject::by_canister(message)),
@@ -68,7 +74,13 @@ impl Subnet {
             arg,
         );
         let callable = Callable::Export(HOOK.to_owned());
-        let effects = self.look(id, &callable, message, costs::INSPECT_LIMIT, "system")?;
+        let effects = self.look(
+            id,
+            &callable,
+            message,
+            costs::INSPECT_LIMIT,
+            (HOOK, "system"),
+        )?;
         if effects.accepted {
             Ok(())
         } else {
@@ -110,9 +122,8 @@ impl Subnet {
         callable: &Callable,
         message: Message,
         limit: u64,
-        kind: &'static str,
+        (counted_as, kind): (&str, &'static str),
     ) -> Result<Effects, Reject> {
-        let method = message.method.clone();
         let canister = self
             .canisters
             .get_mut(&id)
@@ -123,7 +134,7 @@ impl Subnet {
             .ok_or_else(|| Reject::not_found(id))?;
         let run = instance.run(callable, message, limit);
         instance.rollback();
-        self.metrics.count(id, &method, kind, run.instructions);
+        self.metrics.count(id, counted_as, kind, run.instructions);
         run.result.map_err(|trap| trap.reject(id))
     }
 }

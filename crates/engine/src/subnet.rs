@@ -3,7 +3,10 @@
 //! One thread owns a subnet. Messages are executed one after the other in the order in which they were
 //! queued; each is one commit, or none ([`crate::execution`]).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use candid::Principal;
 use rand::SeedableRng as _;
@@ -22,6 +25,8 @@ use crate::{
 
 /// Messages of one round, after which the caller gets to look up.
 const ROUND_MESSAGES: usize = 100;
+/// Instructions of one round, after which no further message begins in it.
+const ROUND_INSTRUCTIONS: u64 = 2_000_000_000;
 /// How often heartbeats run, in nanoseconds.
 const HEARTBEAT_NS: u64 = 1_000_000_000;
 
@@ -43,7 +48,9 @@ impl CanisterRange {
 
     pub(crate) fn contains(self, id: &Principal) -> bool {
         let (first, last) = self.bounds();
-        (first..=last).contains(id)
+        id.as_slice().len() == first.as_slice().len()
+            && id.as_slice().ends_with(&[1, 1])
+            && (first..=last).contains(id)
     }
 }
 
@@ -60,6 +67,8 @@ pub(crate) struct Subnet {
     pub(crate) runtime: Runtime,
     pub(crate) range: CanisterRange,
     next_canister: u64,
+    /// Ids that deleted canisters have had: never given out again.
+    pub(crate) retired: BTreeSet<Principal>,
     pub(crate) canisters: BTreeMap<Principal, Canister>,
     pub(crate) calls: Calls,
     pub(crate) ingress: IngressHistory,
@@ -87,6 +96,7 @@ impl Subnet {
             runtime,
             range,
             next_canister: range.first,
+            retired: BTreeSet::new(),
             canisters: BTreeMap::new(),
             calls: Calls::default(),
             ingress: IngressHistory::default(),
@@ -137,11 +147,15 @@ impl Subnet {
     /// Executes a bounded part of what is queued; true if there is more.
     pub(crate) fn run(&mut self) -> bool {
         self.wake();
+        let end = self.metrics.instructions() + ROUND_INSTRUCTIONS;
         for _ in 0..ROUND_MESSAGES {
             let Some(work) = self.calls.queue.pop_front() else {
                 return false;
             };
             self.execute(work);
+            if self.metrics.instructions() >= end {
+                break;
+            }
         }
         !self.calls.queue.is_empty()
     }
@@ -153,18 +167,13 @@ impl Subnet {
             self.heartbeat = self.time;
         }
         for canister in self.canisters.values_mut() {
-            if canister.timer.is_some_and(|timer| timer <= self.time) {
+            if canister.timer_is_due(self.time) {
                 // A timer fires once.
                 canister.timer = None;
                 self.calls.queue.push_back(Work::Timer(canister.id));
             }
-            let module = canister
-                .instance
-                .as_ref()
-                .map(|instance| &instance.program().module);
-            if beat
-                && module.is_some_and(|module| module.entry_points.has_hook("canister_heartbeat"))
-            {
+            if beat && canister.has_heartbeat() && !canister.heartbeat_queued {
+                canister.heartbeat_queued = true;
                 self.calls.queue.push_back(Work::Heartbeat(canister.id));
             }
         }
@@ -173,16 +182,10 @@ impl Subnet {
     /// Whether timers or heartbeats may need [`Subnet::run`] though nothing is queued.
     pub(crate) fn has_work(&self) -> bool {
         !self.calls.queue.is_empty()
-            || self.canisters.values().any(|canister| {
-                canister.timer.is_some_and(|timer| timer <= self.time)
-                    || canister.instance.as_ref().is_some_and(|instance| {
-                        instance
-                            .program()
-                            .module
-                            .entry_points
-                            .has_hook("canister_heartbeat")
-                    })
-            })
+            || self
+                .canisters
+                .values()
+                .any(|canister| canister.timer_is_due(self.time) || canister.has_heartbeat())
     }
 
     pub(crate) fn status(&self, id: &RequestId) -> RequestStatus {
@@ -193,12 +196,17 @@ impl Subnet {
         self.tree.certificate(paths).bytes()
     }
 
+    /// Whether some canister has this id, or has had it.
+    pub(crate) fn is_taken(&self, id: &Principal) -> bool {
+        self.canisters.contains_key(id) || self.retired.contains(id)
+    }
+
     /// An id that no canister of this subnet has had; None where they are used up.
     pub(crate) fn new_canister_id(&mut self) -> Option<Principal> {
         while self.next_canister <= self.range.last {
             let id = canister_id(self.next_canister);
             self.next_canister += 1;
-            if !self.canisters.contains_key(&id) {
+            if !self.is_taken(&id) {
                 return Some(id);
             }
         }

@@ -4,9 +4,10 @@
 
 mod harness;
 
-use candid::Principal;
-use engine::{ErrorCode, RejectCode};
-use harness::{Net, code, module, number};
+use candid::{Encode, Principal};
+use engine::{ErrorCode, RejectCode, RequestStatus};
+use harness::{Net, alice, code, module, number};
+use ic_management_canister_types::CanisterIdRecord;
 
 /// `call` takes a callee (10 bytes) and calls its method `work`, sending 1,000 cycles.
 fn caller(on_reply: &str, on_reject: &str, rest: &str) -> String {
@@ -142,4 +143,86 @@ fn a_canister_may_decline_a_call_before_it_is_taken() {
         ErrorCode::CanisterRejectedMessage
     );
     assert_eq!(number(net.call(id, "any", &[1])), 9);
+}
+
+#[test]
+fn a_timer_that_falls_due_while_the_canister_is_stopped_fires_when_it_is_started() {
+    let mut net = Net::new();
+    let id = net.install(&module(
+        r#"
+        (global $fired (mut i32) (i32.const 0))
+        (func (export "canister_global_timer") (global.set $fired (i32.const 1)))
+        (func (export "canister_update set")
+            (drop (call $timer_set (i64.add (call $time) (i64.const 5000000000)))) (call $reply))
+        (func (export "canister_query fired") (call $answer32 (global.get $fired)))
+        "#,
+    ));
+    net.call(id, "set", &[]).unwrap();
+    let record = CanisterIdRecord { canister_id: id };
+    net.management("stop_canister", &record).unwrap();
+    net.network
+        .advance_time(net.network.time().plus(9_000_000_000));
+    net.run();
+    assert!(!net.network.has_work());
+    net.management("start_canister", &record).unwrap();
+    net.run();
+    assert_eq!(number(net.query(id, "fired", &[])), 1);
+}
+
+#[test]
+fn cycles_come_back_to_a_canister_that_lost_its_code_meanwhile() {
+    let mut net = Net::new();
+    let caller = net.install(&plain());
+    let callee = net.install(&callee("(call $reply)"));
+    let before = net.canister_status(caller).cycles;
+    // Both are queued before anything runs: the code goes while the call is under way.
+    let call = net.submit(alice(), caller, "call", callee.as_slice());
+    let arg = Encode!(&CanisterIdRecord {
+        canister_id: caller
+    })
+    .unwrap();
+    net.submit(
+        alice(),
+        Principal::management_canister(),
+        "uninstall_code",
+        &arg,
+    );
+    net.run();
+    let RequestStatus::Rejected(reject) = net.status(&call) else {
+        panic!("{:?}", net.status(&call));
+    };
+    assert_eq!(reject.message, "Canister has been uninstalled.");
+    assert_eq!(net.canister_status(caller).cycles, before);
+}
+
+#[test]
+fn what_was_sent_back_with_the_answer_can_not_be_accepted_any_more() {
+    let mut net = Net::new();
+    let caller = net.install(&plain());
+    let callee = net.install(&callee(
+        "(call $reply) (drop (call $accept_cycles (i64.const 1000)))",
+    ));
+    let before = [caller, callee].map(|id| net.canister_status(id).cycles);
+    assert_eq!(number(net.call(caller, "call", callee.as_slice())), 1_000);
+    assert_eq!(
+        [caller, callee].map(|id| net.canister_status(id).cycles),
+        before
+    );
+}
+
+#[test]
+fn a_status_is_kept_as_long_as_the_call_is_under_way() {
+    let mut net = Net::new();
+    let id = net.install(&module(
+        r#"(func (export "canister_update any") (call $reply))"#,
+    ));
+    let call = net.submit(alice(), id, "any", &[]);
+    net.network
+        .advance_time(net.network.time().plus(3_600_000_000_000));
+    assert_eq!(net.status(&call), RequestStatus::Received);
+    net.run();
+    assert_eq!(net.status(&call), RequestStatus::Replied(Vec::new()));
+    net.network
+        .advance_time(net.network.time().plus(3_600_000_000_000));
+    assert_eq!(net.status(&call), RequestStatus::Unknown);
 }

@@ -8,7 +8,8 @@ use candid::{Encode, Principal};
 use engine::{ErrorCode, RequestStatus};
 use harness::{Net, alice, bob, code, module, number, wasm};
 use ic_management_canister_types::{
-    CanisterIdRecord, CanisterInstallMode, CanisterSettings, CanisterStatusType, UpdateSettingsArgs,
+    CanisterIdRecord, CanisterInstallMode, CanisterSettings, CanisterStatusType,
+    ProvisionalCreateCanisterWithCyclesArgs, UpdateSettingsArgs,
 };
 
 const FIRST: &str = r#"
@@ -268,6 +269,13 @@ fn a_deleted_canister_is_gone_and_its_id_is_not_used_again() {
         ErrorCode::CanisterNotFound
     );
     assert_ne!(net.create(), id);
+    // Not even for the asking: whoever trusts the id trusts what it was.
+    let again = ProvisionalCreateCanisterWithCyclesArgs {
+        specified_id: Some(id),
+        ..Default::default()
+    };
+    let refused = net.management("provisional_create_canister_with_cycles", &again);
+    assert_eq!(code(refused), ErrorCode::InvalidManagementPayload);
 }
 
 #[test]

@@ -39,6 +39,9 @@ pub enum ModuleError {
         is: usize,
         limit: usize,
     },
+    /// A reference can't be saved with a canister's state and restored in another instance.
+    #[error("a mutable global holds a reference")]
+    ReferenceGlobal,
     #[error("64-bit memories are not supported yet")]
     Memory64,
 }
@@ -181,8 +184,16 @@ fn inspect(wasm: &[u8]) -> Result<(EntryPoints, BTreeMap<String, Metadata>), Mod
                     }
                 }
             }
-            Payload::GlobalSection(section) if section.count() > limits::GLOBALS => {
-                return Err(over("globals", section.count(), limits::GLOBALS));
+            Payload::GlobalSection(section) => {
+                if section.count() > limits::GLOBALS {
+                    return Err(over("globals", section.count(), limits::GLOBALS));
+                }
+                for global in section {
+                    let ty = global.map_err(invalid)?.ty;
+                    if ty.mutable && ty.content_type.is_reference_type() {
+                        return Err(ModuleError::ReferenceGlobal);
+                    }
+                }
             }
             Payload::ExportSection(section) => {
                 for export in section {

@@ -197,6 +197,16 @@ fn what_a_subnet_has_switched_off_is_refused() {
 }
 
 #[test]
+fn a_global_that_could_not_be_saved_is_refused() {
+    let global = |ty: &str| wasm(&format!("(module (global {ty} (ref.null func)))"));
+    assert!(CanisterModule::parse(&global("funcref")).is_ok());
+    assert_eq!(
+        CanisterModule::parse(&global("(mut funcref)")).unwrap_err(),
+        ModuleError::ReferenceGlobal
+    );
+}
+
+#[test]
 fn metadata_sections_are_read_and_bounded() {
     let module = with_sections(&[
         ("icp:public a", b"1"),

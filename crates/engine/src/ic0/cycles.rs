@@ -69,8 +69,15 @@ pub(super) fn balance(host: &mut Access<'_, '_>) -> Result<u128, Trap> {
         .saturating_sub(sent + effects.cycles_burned))
 }
 
+/// What may still be accepted: nothing once the call is answered, since the rest has gone back with the answer.
 fn available(host: &mut Access<'_, '_>) -> Result<u128, Trap> {
-    Ok(host.message()?.cycles_available - host.effects().cycles_accepted)
+    let sent = host.message()?.cycles_available;
+    let effects = host.effects();
+    Ok(if effects.answer.is_some() {
+        0
+    } else {
+        sent - effects.cycles_accepted
+    })
 }
 
 fn accept(host: &mut Access<'_, '_>, max: u128) -> Result<u128, Trap> {

@@ -85,6 +85,8 @@ struct Hooks<'a> {
     id: Principal,
     sender: Principal,
     instructions: u64,
+    /// Cycles that hooks have burned so far.
+    burned: u128,
 }
 
 impl Hooks<'_> {
@@ -98,6 +100,7 @@ impl Hooks<'_> {
         let gone = || Trap::contract("the canister is gone");
         let canister = self.subnet.canisters.get(&self.id).ok_or_else(gone)?;
         let mut environment = self.subnet.environment(canister);
+        environment.balance -= self.burned;
         if context != Context::PreUpgrade {
             // The new code sees the version that its installation makes, and no timer of the old one.
             environment.version += 1;
@@ -123,6 +126,9 @@ impl Hooks<'_> {
             instructions,
         } = instance.run(callable, message, limit);
         self.instructions += instructions;
+        if let Ok(effects) = &result {
+            self.burned += effects.cycles_burned;
+        }
         result
     }
 
@@ -165,6 +171,7 @@ fn fresh(
         id,
         sender,
         instructions: 0,
+        burned: 0,
     };
     let started = hooks.begin(&mut instance, "canister_init", arg);
     let instructions = hooks.instructions;
@@ -203,6 +210,7 @@ fn upgrade(
         id,
         sender,
         instructions: 0,
+        burned: 0,
     };
     let result = hooks.upgrade(
         &mut old,
@@ -273,6 +281,7 @@ impl Hooks<'_> {
             Ok(mut effects) => {
                 // What the old code certified last stands, unless the new one certifies something else.
                 effects.certified_data = effects.certified_data.or(before.certified_data);
+                effects.cycles_burned = self.burned;
                 effects.log.splice(0..0, before.log);
                 Ok((new, effects))
             }

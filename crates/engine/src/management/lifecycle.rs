@@ -67,7 +67,7 @@ fn add(
                 "The `specified_id` {id} is not of this subnet"
             )));
         }
-        Some(id) if subnet.canisters.contains_key(&id) => {
+        Some(id) if subnet.is_taken(&id) => {
             return Err(invalid(format!("The `specified_id` {id} is already taken")));
         }
         Some(id) => id,
@@ -142,6 +142,7 @@ pub(super) fn delete(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outc
     }
     subnet.abandon(id);
     subnet.canisters.remove(&id);
+    subnet.retired.insert(id);
     subnet.tree.delete(&[b"canister", id.as_slice()]);
     done()
 }

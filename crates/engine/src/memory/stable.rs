@@ -13,6 +13,11 @@ pub(crate) const MAX_PAGES: u64 = 500 * 1024 * 1024 * 1024 / WASM_PAGE as u64;
 /// First window of the mapping.
 const FIRST_WINDOW: usize = 16 * WASM_PAGE;
 
+/// The window for a memory of so many bytes.
+fn window(bytes: usize) -> usize {
+    bytes.max(FIRST_WINDOW).next_power_of_two()
+}
+
 /// An access that does not lie within the memory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OutOfBounds;
@@ -54,7 +59,7 @@ impl StableMemory {
         if bytes == 0 {
             return Ok(());
         }
-        let window = bytes.max(FIRST_WINDOW).next_power_of_two();
+        let window = window(bytes);
         match &mut self.mapping {
             Some(mapping) if mapping.window() >= window => Ok(()),
             Some(mapping) => mapping.enlarge(window),
@@ -74,7 +79,10 @@ impl StableMemory {
             return Err(OutOfBounds);
         }
         let Some(mapping) = &self.mapping else {
-            return Ok(std::ptr::NonNull::dangling().as_ptr());
+            return match end {
+                0 => Ok(std::ptr::NonNull::dangling().as_ptr()),
+                _ => Err(OutOfBounds),
+            };
         };
         let offset = usize::try_from(offset).map_err(|_| OutOfBounds)?;
         // SAFETY: `pages` never exceeds the window, so the address lies within the mapping.
@@ -120,6 +128,20 @@ impl StableMemory {
             mapping.discard(&written)?;
         }
         self.pages = self.committed_pages;
+        self.give_back()
+    }
+
+    /// Gives back what growing took: the address space, and pages of the file that were only read.
+    fn give_back(&mut self) -> io::Result<()> {
+        let window = window(self.used());
+        if let Some(mapping) = self.mapping.take_if(|mapping| mapping.window() > window) {
+            let file = mapping.file().clone();
+            drop(mapping);
+            file.set_len(window as u64)?;
+            let mapping = PrivateMapping::of(file, window, 0)?;
+            mapping.allow(0..window)?;
+            self.mapping = Some(mapping);
+        }
         Ok(())
     }
 }
@@ -147,6 +169,7 @@ mod tests {
         memory.rollback().unwrap();
 
         assert_eq!(memory.pages(), 1);
+        assert_eq!(memory.mapping.as_ref().unwrap().window(), FIRST_WINDOW);
         assert_eq!(read(&memory, 10, 4), b"kept");
         // What a failed message wrote behind the end does not come back with the next growth.
         memory.grow(100).unwrap();
