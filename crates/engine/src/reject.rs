@@ -13,16 +13,32 @@ pub enum RejectCode {
     SysUnknown = 6,
 }
 
-/// Error codes that the implementations of the Internet Computer give besides the reject code.
+/// Error codes that the implementations of the Internet Computer give besides the reject code. The first
+/// digit is that of the reject code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
+    SubnetOversubscribed = 101,
+    MaxNumberOfCanistersReached = 102,
     QueueFull = 201,
+    IngressMessageTimeout = 202,
+    QueueNotEmpty = 203,
     IngressHistoryFull = 204,
+    CanisterIdAlreadyExists = 205,
+    StopCanisterRequestTimeout = 206,
+    OutOfCycles = 207,
+    CertifiedStateUnavailable = 208,
+    InstallCodeRateLimited = 209,
     CanisterNotFound = 301,
+    SnapshotNotFound = 305,
     NotEnoughMemory = 402,
+    InsufficientCyclesForCreateCanister = 403,
+    SubnetNotFound = 404,
+    NotHostedBySubnet = 405,
     CanisterRejectedMessage = 406,
     UnknownManagementMessage = 407,
     InvalidManagementPayload = 408,
+    SnapshotImmutable = 409,
+    InvalidSubnetAdmin = 410,
     Trapped = 502,
     CalledTrap = 503,
     ContractViolation = 504,
@@ -34,11 +50,33 @@ pub enum ErrorCode {
     NotStopped = 510,
     StoppingCancelled = 511,
     InvalidController = 512,
-    InstructionLimitExceeded = 522,
+    FunctionNotFound = 513,
     NonEmpty = 514,
+    QueryCallGraphLoopDetected = 517,
+    InsufficientCyclesInCall = 520,
+    WasmEngineError = 521,
+    InstructionLimitExceeded = 522,
+    MemoryAccessLimitExceeded = 524,
+    QueryCallGraphTooDeep = 525,
+    QueryCallGraphTotalInstructionLimitExceeded = 526,
     CompositeQueryInReplicatedMode = 527,
+    QueryTimeLimitExceeded = 528,
+    QueryCallGraphInternal = 529,
+    InsufficientCyclesInComputeAllocation = 530,
+    InsufficientCyclesInMemoryAllocation = 531,
+    InsufficientCyclesInMemoryGrow = 532,
+    ReservedCyclesLimitExceededInMemoryAllocation = 533,
+    ReservedCyclesLimitExceededInMemoryGrow = 534,
+    InsufficientCyclesInMessageMemoryGrow = 535,
     MethodNotFound = 536,
     ModuleNotFound = 537,
+    AlreadyInstalled = 538,
+    WasmMemoryLimitExceeded = 539,
+    ReservedCyclesLimitIsTooLow = 540,
+    InvalidControllerOrSubnetAdmin = 541,
+    StatusAccessDenied = 542,
+    DeadlineExpired = 601,
+    ResponseDropped = 602,
 }
 
 impl ErrorCode {
@@ -51,10 +89,12 @@ impl ErrorCode {
     /// The reject code that goes with it.
     #[must_use]
     pub fn reject_code(self) -> RejectCode {
-        match self {
-            Self::QueueFull | Self::IngressHistoryFull => RejectCode::SysTransient,
-            Self::CanisterNotFound => RejectCode::DestinationInvalid,
-            Self::CanisterRejectedMessage => RejectCode::CanisterReject,
+        match self as u32 / 100 {
+            1 => RejectCode::SysFatal,
+            2 => RejectCode::SysTransient,
+            3 => RejectCode::DestinationInvalid,
+            4 => RejectCode::CanisterReject,
+            6 => RejectCode::SysUnknown,
             _ => RejectCode::CanisterError,
         }
     }
