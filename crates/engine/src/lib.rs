@@ -34,5 +34,6 @@ pub use candid::Principal;
 pub use network::{Network, NetworkConfig, ReadStateRefused, SetupError};
 pub use reject::{ErrorCode, Reject, RejectCode};
 pub use types::{
-    Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, RequestId, RequestStatus, Time,
+    Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, RequestId, RequestStatus,
+    SenderInfo, Time,
 };

@@ -39,6 +39,7 @@ pub struct Ingress {
     pub arg: Vec<u8>,
     /// The id is remembered, so that the call runs once, until this time has passed.
     pub expiry: Time,
+    pub sender_info: Option<SenderInfo>,
 }
 
 /// A query from outside, its signature checked already.
@@ -48,6 +49,16 @@ pub struct Query {
     pub canister_id: Principal,
     pub method: String,
     pub arg: Vec<u8>,
+    pub sender_info: Option<SenderInfo>,
+}
+
+/// What a canister says about a sender, its signature checked already (IC interface specification, "Request: Call",
+/// `sender_info`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenderInfo {
+    pub info: Vec<u8>,
+    /// The canister that signed `info`.
+    pub signer: Principal,
 }
 
 /// How far an update call has come.

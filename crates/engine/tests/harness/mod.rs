@@ -54,6 +54,7 @@ impl Net {
             method: method.to_owned(),
             arg: arg.to_vec(),
             expiry: self.network.time().plus(300_000_000_000),
+            sender_info: None,
         }
     }
 
@@ -119,6 +120,7 @@ impl Net {
             canister_id: canister,
             method: method.to_owned(),
             arg: arg.to_vec(),
+            sender_info: None,
         };
         self.network.query(self.network.application_subnet(), query)
     }

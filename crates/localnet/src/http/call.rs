@@ -64,6 +64,7 @@ async fn call(
             method: message.method.into_owned(),
             arg: message.arg.into_owned(),
             expiry: envelope.expiry,
+            sender_info: None,
         };
         (to, ingress)
     };

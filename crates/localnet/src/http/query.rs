@@ -36,6 +36,7 @@ pub(super) async fn query(
             canister_id: message.canister_id,
             method: message.method.into_owned(),
             arg: message.arg.into_owned(),
+            sender_info: None,
         };
         (envelope.request_id, query)
     };
