@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use candid::Principal;
 
 use crate::{
-    Time,
+    ErrorCode, Reject, Time,
     calls::Origin,
     certification::{StateTree, principals_cbor},
-    wasm::Instance,
+    cycles::{Occupied, Prices},
+    wasm::{Instance, Program},
 };
 
 /// Lines of the log that are kept.
@@ -76,15 +77,17 @@ pub(crate) struct Canister {
     pub(crate) timer: Option<Time>,
     /// Call contexts that are not closed yet.
     pub(crate) open_contexts: usize,
-    /// Calls that the canister waits for.
-    pub(crate) outstanding_calls: usize,
+    /// Calls that the canister waits for, by callee.
+    pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
+    /// Until when memory and compute are paid for.
+    pub(crate) charged: Time,
     pub(crate) log: std::collections::VecDeque<String>,
     /// A heartbeat waits to be executed.
     pub(crate) heartbeat_queued: bool,
 }
 
 impl Canister {
-    pub(crate) fn new(id: Principal, settings: Settings, balance: u128) -> Self {
+    pub(crate) fn new(id: Principal, settings: Settings, balance: u128, now: Time) -> Self {
         Self {
             id,
             settings,
@@ -95,14 +98,89 @@ impl Canister {
             certified_data: Vec::new(),
             timer: None,
             open_contexts: 0,
-            outstanding_calls: 0,
+            outgoing: Arc::default(),
+            charged: now,
             log: std::collections::VecDeque::new(),
             heartbeat_queued: false,
         }
     }
 
+    /// The installed module, if there is one.
+    pub(crate) fn program(&self) -> Option<&Program> {
+        self.instance.as_ref().map(Instance::program)
+    }
+
     pub(crate) fn is_controlled_by(&self, principal: &Principal) -> bool {
         self.settings.controllers.contains(principal)
+    }
+
+    /// Whether the module has a 64-bit memory.
+    pub(crate) fn is_memory64(&self) -> bool {
+        false
+    }
+
+    /// Counts calls that are sent (1) or answered (-1).
+    pub(crate) fn calls_to(&mut self, callee: Principal, change: isize) {
+        let outgoing = Arc::make_mut(&mut self.outgoing);
+        let count = outgoing.entry(callee).or_default();
+        *count = count.saturating_add_signed(change);
+        if *count == 0 {
+            outgoing.remove(&callee);
+        }
+    }
+
+    /// Bytes that the canister uses.
+    pub(crate) fn memory_usage(&self) -> u64 {
+        let instance = self.instance.as_ref();
+        let (heap, stable) = instance.map_or((0, 0), Instance::memory_size);
+        let module = self
+            .program()
+            .map_or(0, |program| program.module.wasm.len());
+        heap + stable + module as u64
+    }
+
+    /// What it pays for.
+    pub(crate) fn occupied(&self) -> Occupied {
+        Occupied {
+            memory: self.memory_usage().max(self.settings.memory_allocation),
+            compute: self.settings.compute_allocation,
+        }
+    }
+
+    /// The balance below which it is frozen.
+    pub(crate) fn freezing_reserve(&self, prices: Prices) -> u128 {
+        prices.freezing_reserve(self.occupied(), self.settings.freezing_threshold)
+    }
+
+    pub(crate) fn is_frozen(&self, prices: Prices) -> bool {
+        self.balance < self.freezing_reserve(prices)
+    }
+
+    /// Takes cycles for something that must not freeze the canister. Where they are missing, a controller learns how many.
+    pub(crate) fn withdraw(
+        &mut self,
+        cycles: u128,
+        prices: Prices,
+        caller: &Principal,
+    ) -> Result<(), Reject> {
+        if cycles == 0 {
+            return Ok(());
+        }
+        let needed = cycles.saturating_add(self.freezing_reserve(prices));
+        if self.balance >= needed {
+            self.balance -= cycles;
+            return Ok(());
+        }
+        let id = self.id;
+        let message = if self.is_controlled_by(caller) {
+            let missing = needed - self.balance;
+            format!(
+                "Canister {id} is out of cycles: please top up the canister with at least {missing} additional cycles"
+            )
+        } else {
+            format!("Canister {id} is out of cycles")
+        };
+        Err(Reject::new(ErrorCode::OutOfCycles, message))
     }
 
     /// Whether the global timer fires now. It stays set while the canister is not running.
@@ -112,8 +190,8 @@ impl Canister {
 
     pub(crate) fn has_heartbeat(&self) -> bool {
         matches!(self.status, Status::Running)
-            && self.instance.as_ref().is_some_and(|instance| {
-                let entry_points = &instance.program().module.entry_points;
+            && self.program().is_some_and(|program| {
+                let entry_points = &program.module.entry_points;
                 entry_points.has_hook("canister_heartbeat")
             })
     }
@@ -134,10 +212,10 @@ impl Canister {
             principals_cbor(&self.settings.controllers),
         );
         self.certify_data(tree);
-        let Some(instance) = &self.instance else {
+        let Some(program) = self.program() else {
             return;
         };
-        let module = &instance.program().module;
+        let module = &program.module;
         tree.insert(&[b"canister", id, b"module_hash"], module.hash.to_vec());
         for (name, metadata) in &module.metadata {
             let path: [&[u8]; 4] = [b"canister", id, b"metadata", name.as_bytes()];

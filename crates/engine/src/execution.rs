@@ -4,41 +4,74 @@
 //! cycles at once; one that traps leaves all of them as they were. A callback that traps runs the cleanup
 //! callback on that state (IC interface specification, "Abstract behaviour").
 
+use std::sync::Arc;
+
 use candid::Principal;
 
 use crate::{
     ErrorCode, Reject, RejectCode,
-    calls::{CallContext, CallId, ContextId, Origin, PendingCall, Request, Work},
+    calls::{CallContext, ContextId, Origin, PendingCall, Request, Response, Work},
     canister::{Canister, Status},
+    cycles::MAX_RESPONSE_BYTES,
     ic0::{Answer, Callback, Context, Effects, Message},
     management,
-    subnet::Subnet,
-    wasm::{Callable, Run, Trap, costs},
+    subnet::{Held, Subnet},
+    wasm::{Callable, Run, Trap},
 };
 use canister_module::MethodKind;
 
+/// One message of a call context.
+struct Entry<'a> {
+    callable: &'a Callable,
+    context: Context,
+    arg: Vec<u8>,
+    /// Code and text, where a call of the canister was rejected.
+    reject: Option<(u32, String)>,
+    refunded: u128,
+    /// Cycles that were taken for it before; none: they are taken now.
+    prepaid: Option<u128>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(callable: &'a Callable, context: Context, arg: Vec<u8>) -> Self {
+        Self {
+            callable,
+            context,
+            arg,
+            reject: None,
+            refunded: 0,
+            prepaid: None,
+        }
+    }
+}
+
 impl Subnet {
     /// Executes one piece of work.
-    pub(crate) fn execute(&mut self, work: Work) {
+    pub(crate) fn execute(this: &mut Held<'_>, work: Work) {
         match work {
             Work::Request(request) => {
                 if let Origin::Ingress(id) = &request.origin {
-                    self.ingress.processing(id, &mut self.tree);
+                    let subnet: &mut Self = this;
+                    subnet.ingress.processing(id, &mut subnet.tree);
                 }
-                if request.receiver == Principal::management_canister() {
-                    management::execute(self, request);
+                if this.is_management(&request.receiver) {
+                    management::execute(this, request);
                 } else {
-                    self.execute_request(request);
+                    Self::execute_request(this, request);
                 }
             }
-            Work::Response {
-                call,
-                result,
-                refund,
-            } => self.execute_response(call, result, refund),
-            Work::Timer(canister) => self.execute_task(canister, "canister_global_timer"),
-            Work::Heartbeat(canister) => self.execute_task(canister, "canister_heartbeat"),
+            Work::Response(response) => Self::execute_response(this, response),
+            Work::Timer(canister) => Self::execute_task(this, canister, "canister_global_timer"),
+            Work::Heartbeat(canister) => Self::execute_task(this, canister, "canister_heartbeat"),
+            Work::LowMemory(canister) => {
+                Self::execute_task(this, canister, "canister_on_low_wasm_memory");
+            }
         }
+    }
+
+    /// Whether a call to this id is one to the management canister of this subnet.
+    pub(crate) fn is_management(&self, receiver: &Principal) -> bool {
+        *receiver == Principal::management_canister() || *receiver == self.id
     }
 
     /// Hands the answer to whoever waits for it.
@@ -50,12 +83,40 @@ impl Subnet {
     ) {
         match origin {
             Origin::Ingress(id) => self.ingress.finish(&id, result, &mut self.tree),
-            Origin::Call(call) => self.calls.queue.push_back(Work::Response {
-                call,
-                result,
-                refund,
-            }),
+            Origin::Call { subnet, call } => self.send(
+                subnet,
+                Work::Response(Response {
+                    call,
+                    result,
+                    refund,
+                }),
+            ),
             Origin::System => {}
+        }
+    }
+
+    /// Where a call goes. One that no subnet takes stays here, and is rejected.
+    fn subnet_for(&self, request: &Request) -> Principal {
+        let receiver = &request.receiver;
+        let found = if self.directory.is_subnet(receiver) {
+            Some(*receiver)
+        } else if *receiver == Principal::management_canister() {
+            // Calls that concern a canister go to its subnet.
+            management::target(&request.arg)
+                .ok()
+                .and_then(|canister| self.directory.of_canister(&canister))
+        } else {
+            self.directory.of_canister(receiver)
+        };
+        found.unwrap_or(self.id)
+    }
+
+    /// Queues a message here, or for the network to deliver.
+    fn send(&mut self, subnet: Principal, work: Work) {
+        if subnet == self.id {
+            self.calls.queue.push_back(work);
+        } else {
+            self.outbox.push((subnet, work));
         }
     }
 
@@ -80,7 +141,7 @@ impl Subnet {
                 ));
             }
         }
-        if canister.instance.is_none() {
+        if canister.program().is_none() {
             let message =
                 "Attempted to execute a message, but the canister contains no Wasm module";
             return Err(Reject::of(id, ErrorCode::ModuleNotFound, message));
@@ -90,9 +151,8 @@ impl Subnet {
 
     /// The export behind an update call, and the context that it runs in.
     fn update_entry(canister: &Canister, method: &str) -> Result<(Callable, Context), Reject> {
-        let instance = canister.instance.as_ref();
-        let kind =
-            instance.and_then(|instance| instance.program().module.entry_points.method(method));
+        let program = canister.program();
+        let kind = program.and_then(|program| program.module.entry_points.method(method));
         match kind {
             Some(kind @ MethodKind::Update) => {
                 Ok((Callable::Export(kind.export(method)), Context::Update))
@@ -112,15 +172,20 @@ impl Subnet {
         }
     }
 
-    fn execute_request(&mut self, request: Request) {
-        let entry = self
+    fn execute_request(this: &mut Held<'_>, request: Request) {
+        if request.deadline != 0 && request.deadline <= this.time.0 {
+            // Its caller has been told already that it expired.
+            let expired = Err(Reject::deadline_expired());
+            return this.respond(request.origin, expired, request.cycles);
+        }
+        let entry = this
             .availability(request.receiver)
             .and_then(|canister| Self::update_entry(canister, &request.method));
         let (callable, context) = match entry {
             Ok(entry) => entry,
-            Err(reject) => return self.respond(request.origin, Err(reject), request.cycles),
+            Err(reject) => return this.respond(request.origin, Err(reject), request.cycles),
         };
-        let id = self.calls.open(CallContext {
+        let id = this.calls.open(CallContext {
             canister: request.receiver,
             origin: request.origin,
             caller: request.sender,
@@ -131,26 +196,27 @@ impl Subnet {
             deadline: request.deadline,
             instructions: 0,
         });
-        if let Some(canister) = self.canisters.get_mut(&request.receiver) {
+        if let Some(canister) = this.canisters.get_mut(&request.receiver) {
             canister.open_contexts += 1;
         }
-        let result = self.enter(id, &callable, context, request.arg, None, 0);
+        let entry = Entry::new(&callable, context, request.arg);
+        let result = Self::enter(this, id, entry);
         // A query leaves no trace but its answer.
-        self.close(id, result.err());
+        this.close(id, result.err());
     }
 
-    fn execute_task(&mut self, id: Principal, hook: &str) {
-        if let Some(canister) = self.canisters.get_mut(&id) {
+    fn execute_task(this: &mut Held<'_>, id: Principal, hook: &str) {
+        if let Some(canister) = this.canisters.get_mut(&id) {
             canister.heartbeat_queued &= hook != "canister_heartbeat";
         }
-        let Ok(canister) = self.availability(id) else {
+        let Ok(canister) = this.availability(id) else {
             return;
         };
-        let instance = canister.instance.as_ref();
-        if !instance.is_some_and(|instance| instance.program().module.entry_points.has_hook(hook)) {
+        let program = canister.program();
+        if !program.is_some_and(|program| program.module.entry_points.has_hook(hook)) {
             return;
         }
-        let context = self.calls.open(CallContext {
+        let context = this.calls.open(CallContext {
             canister: id,
             origin: Origin::System,
             caller: Principal::management_canister(),
@@ -161,30 +227,52 @@ impl Subnet {
             deadline: 0,
             instructions: 0,
         });
-        if let Some(canister) = self.canisters.get_mut(&id) {
+        if let Some(canister) = this.canisters.get_mut(&id) {
             canister.open_contexts += 1;
         }
         let callable = Callable::Export(hook.to_owned());
         // Nobody waits for an answer; a trap is in the log.
-        let _ = self.enter(context, &callable, Context::System, Vec::new(), None, 0);
-        self.close(context, None);
+        let _ = Self::enter(
+            this,
+            context,
+            Entry::new(&callable, Context::System, Vec::new()),
+        );
+        this.close(context, None);
     }
 
-    fn execute_response(&mut self, call: CallId, result: Result<Vec<u8>, Reject>, refund: u128) {
-        let Some(pending) = self.calls.pending.remove(&call) else {
-            return;
+    fn execute_response(this: &mut Held<'_>, response: Response) {
+        let Response {
+            call,
+            result,
+            refund,
+        } = response;
+        let subnet: &mut Self = this;
+        let Some(pending) = subnet.calls.answered(call) else {
+            // Too late, but what was not accepted is still the caller's.
+            let caller = subnet.calls.late(call);
+            return subnet.credit(caller, refund);
         };
         let id = pending.context;
-        let Some(canister) = self.canisters.get_mut(&pending.canister) else {
-            return;
-        };
-        canister.balance = canister.balance.saturating_add(refund);
-        let Some(context) = self.calls.contexts.get_mut(&id) else {
-            return;
+        let bytes = result
+            .as_ref()
+            .map_or_else(|reject| reject.message.len(), Vec::len);
+        let transmitted = subnet
+            .prices
+            .transmission(bytes as u64)
+            .min(pending.transmission);
+        subnet.ledger.burned += transmitted;
+        subnet.credit(
+            Some(pending.canister),
+            refund + pending.transmission - transmitted,
+        );
+        let open = subnet.calls.contexts.get_mut(&id);
+        let (Some(context), Some(canister)) = (open, subnet.canisters.get_mut(&pending.canister))
+        else {
+            return subnet.credit(Some(pending.canister), pending.execution);
         };
         context.outstanding -= 1;
-        canister.outstanding_calls -= 1;
-        let (callback, entry, arg, reject) = match result {
+        canister.calls_to(pending.callee, -1);
+        let (callback, context, arg, reject) = match result {
             Ok(reply) => (pending.on_reply, Context::Reply, reply, None),
             Err(reject) => (
                 pending.on_reject,
@@ -193,14 +281,20 @@ impl Subnet {
                 Some((reject.code as u32, reject.message)),
             ),
         };
-        let failed = self
-            .enter(id, &table(callback), entry, arg, reject.clone(), refund)
-            .err();
+        let callable = table(callback);
+        let mut entry = Entry::new(&callable, context, arg);
+        entry.reject.clone_from(&reject);
+        entry.refunded = refund;
+        entry.prepaid = Some(pending.execution);
+        let failed = Self::enter(this, id, entry).err();
         let failed = match (failed, pending.on_cleanup) {
             (Some(failed), Some(cleanup)) => {
-                let cleaned =
-                    self.enter(id, &table(cleanup), Context::Cleanup, Vec::new(), reject, 0);
-                Some(match cleaned {
+                let callable = table(cleanup);
+                let mut entry = Entry::new(&callable, Context::Cleanup, Vec::new());
+                entry.reject = reject;
+                // Paid for with the callback.
+                entry.prepaid = Some(0);
+                Some(match Self::enter(this, id, entry) {
                     Ok(()) => failed,
                     Err(again) => Reject {
                         message: format!(
@@ -213,72 +307,91 @@ impl Subnet {
             }
             (failed, _) => failed,
         };
-        self.close(id, failed);
+        this.close(id, failed);
+    }
+
+    /// Gives cycles back to a canister; those of a canister that is gone are gone too.
+    fn credit(&mut self, canister: Option<Principal>, cycles: u128) {
+        match canister.and_then(|id| self.canisters.get_mut(&id)) {
+            Some(canister) => canister.balance = canister.balance.saturating_add(cycles),
+            None => self.ledger.burned += cycles,
+        }
     }
 
     /// Runs one message of a call context; commits it and applies its effects, or undoes it.
-    fn enter(
-        &mut self,
-        id: ContextId,
-        callable: &Callable,
-        context: Context,
-        arg: Vec<u8>,
-        reject: Option<(u32, String)>,
-        refunded: u128,
-    ) -> Result<(), Reject> {
+    ///
+    /// The most that it can cost is taken before, and the rest comes back after.
+    fn enter(this: &mut Held<'_>, id: ContextId, entry: Entry<'_>) -> Result<(), Reject> {
         let gone = || Reject::new(ErrorCode::ModuleNotFound, "The canister is gone");
-        let call = self.calls.contexts.get(&id).ok_or_else(gone)?;
-        let canister = self.canisters.get(&call.canister).ok_or_else(gone)?;
+        let context = entry.context;
+        let subnet: &mut Self = this;
+        let call = subnet.calls.contexts.get(&id).ok_or_else(gone)?;
+        let canister_id = call.canister;
+        let caller = call.caller;
+        let limit = subnet.limits.of_context(context);
+        let canister = subnet.canisters.get_mut(&canister_id).ok_or_else(gone)?;
+        let memory64 = canister.is_memory64();
+        let paid = match entry.prepaid {
+            Some(paid) => paid,
+            None => {
+                let most = subnet.prices.execution(limit, memory64);
+                canister.withdraw(most, subnet.prices, &caller)?;
+                most
+            }
+        };
+        let canister = subnet.canisters.get(&canister_id).ok_or_else(gone)?;
+        let call = subnet.calls.contexts.get(&id).ok_or_else(gone)?;
         let message = Message {
             context,
-            environment: self.environment(canister),
-            caller: call.caller,
+            environment: subnet.environment(canister),
+            caller,
             method: call.method.clone(),
-            arg,
-            reject,
+            arg: entry.arg,
+            reject: entry.reject,
             cycles_available: call.cycles_available,
-            cycles_refunded: refunded,
+            cycles_refunded: entry.refunded,
             deadline: call.deadline,
             answered: call.answered,
             certificate: None,
             instructions_before: call.instructions,
         };
-        let limit = match context {
-            Context::ReplicatedQuery => costs::QUERY_LIMIT,
-            _ => costs::MESSAGE_LIMIT,
-        };
-        let (canister_id, method) = (canister.id, call.method.clone());
-        let canister = self.canisters.get_mut(&canister_id).ok_or_else(gone)?;
+        let method = call.method.clone();
+        let canister = subnet.canisters.get_mut(&canister_id).ok_or_else(gone)?;
         let instance = canister.instance.as_mut().ok_or_else(gone)?;
         let Run {
             result,
             instructions,
-        } = instance.run(callable, message, limit);
+        } = instance.run(entry.callable, message, limit);
+        let cost = subnet.prices.execution(instructions, memory64).min(paid);
+        canister.balance = canister.balance.saturating_add(paid - cost);
+        subnet.ledger.burned += cost;
         let kind = match context {
             Context::ReplicatedQuery => "query",
             Context::Reply | Context::Reject | Context::Cleanup => "callback",
             Context::System => "system",
             _ => "update",
         };
-        self.metrics.count(canister_id, &method, kind, instructions);
-        if let Some(call) = self.calls.contexts.get_mut(&id) {
+        subnet
+            .metrics
+            .count(canister_id, &method, kind, instructions);
+        if let Some(call) = subnet.calls.contexts.get_mut(&id) {
             call.instructions += instructions;
         }
         match result {
-            Ok(effects) if context == Context::ReplicatedQuery => {
-                instance.rollback();
-                self.apply(id, effects);
-                Ok(())
-            }
             Ok(effects) => {
-                instance.commit();
-                canister.version += 1;
-                self.apply(id, effects);
+                if context == Context::ReplicatedQuery {
+                    // A query leaves no trace but its answer.
+                    instance.rollback();
+                } else {
+                    instance.commit();
+                    canister.version += 1;
+                }
+                subnet.apply(id, effects);
                 Ok(())
             }
             Err(trap) => {
                 instance.rollback();
-                Err(self.trapped(canister_id, &trap))
+                Err(subnet.trapped(canister_id, &trap))
             }
         }
     }
@@ -305,9 +418,11 @@ impl Subnet {
             canister.timer = (timer != 0).then_some(crate::Time(timer));
         }
         canister.append_log(std::mem::take(&mut effects.log));
-        let sent: u128 = effects.calls.iter().map(|call| call.cycles).sum();
+        let sent = effects.calls.iter().map(|call| call.cycles + call.price);
+        let sent: u128 = sent.sum();
         canister.balance =
             canister.balance.saturating_add(effects.cycles_accepted) - sent - effects.cycles_burned;
+        self.ledger.burned += effects.cycles_burned;
     }
 
     /// What a message did to the outside.
@@ -328,29 +443,43 @@ impl Subnet {
             self.respond(origin, result, refund);
         }
         self.apply_to_canister(canister_id, &mut effects);
+        let transmission = self.prices.transmission(MAX_RESPONSE_BYTES);
         for call in effects.calls {
+            let bytes = (call.method.len() + call.arg.len()) as u64;
+            let fee = self.prices.request(bytes).min(call.price);
+            let execution = call.price - fee - transmission.min(call.price - fee);
+            self.ledger.burned += fee;
             let waiting = self.calls.expect(PendingCall {
                 context: id,
                 canister: canister_id,
+                callee: call.callee,
                 on_reply: call.on_reply,
                 on_reject: call.on_reject,
                 on_cleanup: call.on_cleanup,
+                deadline: call.deadline,
+                transmission: call.price - fee - execution,
+                execution,
             });
             if let Some(context) = self.calls.contexts.get_mut(&id) {
                 context.outstanding += 1;
             }
             if let Some(canister) = self.canisters.get_mut(&canister_id) {
-                canister.outstanding_calls += 1;
+                canister.calls_to(call.callee, 1);
             }
-            self.calls.queue.push_back(Work::Request(Request {
-                origin: Origin::Call(waiting),
+            let request = Request {
+                origin: Origin::Call {
+                    subnet: self.id,
+                    call: waiting,
+                },
                 sender: canister_id,
                 receiver: call.callee,
                 method: call.method,
                 arg: call.arg,
                 cycles: call.cycles,
                 deadline: call.deadline,
-            }));
+            };
+            let subnet = self.subnet_for(&request);
+            self.send(subnet, Work::Request(request));
         }
     }
 
@@ -423,7 +552,7 @@ impl Subnet {
         }
         if let Some(canister) = self.canisters.get_mut(&id) {
             canister.open_contexts = 0;
-            canister.outstanding_calls = 0;
+            canister.outgoing = Arc::default();
         }
         self.settle(id);
     }

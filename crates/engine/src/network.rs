@@ -1,41 +1,44 @@
-//! A network of two subnets: a root subnet, whose key is the network's, and an application subnet, where
-//! the canisters live.
+//! A network: its subnets, the messages between them, and the delegations from the root subnet to the others.
 //!
-//! The root subnet delegates to the application subnet: it certifies that subnet's key and canister ranges,
-//! and every certificate of the application subnet carries that delegation (IC interface specification,
-//! "Delegation").
+//! The root subnet's key is the network's: the NNS subnet where there is one, else the first subnet. It certifies key and
+//! canister ranges of each other subnet, and every certificate of such a subnet carries that delegation (IC
+//! interface specification, "Delegation").
+//!
+//! ```text
+//!   one thread: Network ──run──► subnets, one after the other ──outbox──► each other
+//!   any thread: Reader  ──query, read state, submit──► a subnet, while no message is being committed on it
+//! ```
+//!
+//! Each subnet has a lock. The thread that owns the [`Network`] gives it up while Wasm code runs, so a message that
+//! runs for long holds up neither reads nor queries nor submissions.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, path::PathBuf, sync::Arc};
 
 use candid::Principal;
 use ed25519_dalek::{Signer as _, SigningKey};
 use ic_certification::Delegation;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, Reject, RequestId,
-    RequestStatus, Time,
+    RequestStatus, SubnetConfig, SubnetInfo, SubnetKind, Time,
+    access::ReadStateRefused,
     certification::{SubnetKey, ranges_cbor},
     management,
-    subnet::{CanisterRange, Subnet},
+    subnet::Subnet,
+    topology::{self, Directory},
     wasm::Runtime,
 };
-use canister_module::Visibility;
 
-/// Canister ids of the root subnet: as on the Internet Computer, the lowest.
-const ROOT_RANGE: (u64, u64) = (0, 0xf_ffff);
-/// Canister ids of the application subnet.
-const APPLICATION_RANGE: (u64, u64) = (0x10_0000, 0x1f_ffff);
 /// DER of an Ed25519 public key up to the key itself (RFC 8410).
 const ED25519_DER_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 /// How old a delegation may be before the root subnet signs a new one, in nanoseconds.
 const DELEGATION_NS: u64 = 60 * 1_000_000_000;
-/// Most labels of a path that may be read.
-const MAX_PATH: usize = 127;
-/// Most paths that may be read at once.
-const MAX_PATHS: usize = 1_000;
+/// Most subnets of a network.
+const MAX_SUBNETS: usize = 100;
 
 /// How to set up a network.
 #[derive(Clone, Debug)]
@@ -44,6 +47,26 @@ pub struct NetworkConfig {
     pub start: Time,
     /// Keys and randomness all come from this: the same seed gives the same network.
     pub seed: [u8; 32],
+    /// At least one.
+    pub subnets: Vec<SubnetConfig>,
+    /// Folder for compiled modules, which later processes find there; none: each process compiles for itself.
+    pub module_cache: Option<PathBuf>,
+}
+
+impl NetworkConfig {
+    /// A root subnet and an application subnet, nothing kept on disk.
+    #[must_use]
+    pub fn new(start: Time, seed: [u8; 32]) -> Self {
+        Self {
+            start,
+            seed,
+            subnets: vec![
+                SubnetConfig::of(SubnetKind::Nns),
+                SubnetConfig::of(SubnetKind::Application),
+            ],
+            module_cache: None,
+        }
+    }
 }
 
 /// The network could not be set up.
@@ -58,18 +81,10 @@ impl fmt::Display for SetupError {
 
 impl std::error::Error for SetupError {}
 
-/// Why a part of the state may not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadStateRefused {
-    /// The request is malformed: HTTP 400.
-    Invalid(String),
-    /// The sender may not read this: HTTP 403.
-    Forbidden(String),
-}
-
-/// A subnet with the one node that answers for it.
+/// A subnet with the node that answers for it.
 struct Member {
-    subnet: Subnet,
+    info: SubnetInfo,
+    subnet: Mutex<Subnet>,
     key: Arc<SubnetKey>,
     node: Node,
 }
@@ -93,46 +108,94 @@ impl Node {
     }
 }
 
-/// See the module's documentation. One thread owns a network.
+/// What can be asked of a network from any thread, while another one runs it. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    members: Arc<[Member]>,
+    directory: Arc<Directory>,
+}
+
+/// See the module's documentation. One thread owns a network and runs it.
 pub struct Network {
-    root: Member,
-    application: Member,
+    reader: Reader,
     time: Time,
     delegated_at: Time,
+}
+
+impl Deref for Network {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+fn derive(seed: &[u8; 32], purpose: &str) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(seed)
+        .chain_update(purpose)
+        .finalize()
+        .into()
 }
 
 impl Network {
     /// Sets up a network without canisters.
     ///
     /// # Errors
-    /// Where wasmtime can't be set up on this machine.
+    /// Where there is no subnet or too many, or wasmtime can't be set up on this machine.
     pub fn new(config: &NetworkConfig) -> Result<Self, SetupError> {
+        let count = config.subnets.len();
+        if !(1..=MAX_SUBNETS).contains(&count) {
+            let text = format!("{count} subnets, from 1 to {MAX_SUBNETS}");
+            return Err(SetupError(text));
+        }
         let runtime = Runtime::new().map_err(|error| SetupError(error.to_string()))?;
-        let derive = |purpose: &str| -> [u8; 32] {
-            Sha256::new()
-                .chain_update(config.seed)
-                .chain_update(purpose)
-                .finalize()
-                .into()
-        };
-        let root_key = Arc::new(SubnetKey::from_seed(derive("root subnet key")));
-        let application_key = Arc::new(SubnetKey::from_seed(derive("application subnet key")));
+        let keyed: Vec<_> = (0..)
+            .zip(&config.subnets)
+            .map(|(n, subnet)| {
+                let seed = derive(&config.seed, &format!("subnet {n}"));
+                let key = Arc::new(SubnetKey::from_seed(derive(&seed, "key")));
+                (subnet, seed, key, topology::ranges(subnet.kind, n))
+            })
+            .collect();
+        let is_nns = |(subnet, ..): &(&SubnetConfig, _, _, _)| subnet.kind == SubnetKind::Nns;
+        let root = keyed.iter().position(is_nns).unwrap_or(0);
+        let root_key = &keyed[root].2;
         let root_der: Arc<[u8]> = root_key.public_der().into();
-        let member = |key: Arc<SubnetKey>, (first, last), purpose: &str| Member {
-            subnet: Subnet::new(
-                key.clone(),
-                root_der.clone(),
-                runtime.clone(),
-                CanisterRange::new(first, last),
-                derive(&format!("{purpose} randomness")),
-                config.start,
-            ),
-            key,
-            node: Node::from_seed(derive(&format!("{purpose} node"))),
-        };
+        let ids = keyed
+            .iter()
+            .map(|(_, _, key, ranges)| (key.subnet_id(), ranges.clone()));
+        let directory = Arc::new(Directory::new(ids.collect(), root_key.subnet_id()));
+        let members = keyed.into_iter().map(|(config_of, seed, key, ranges)| {
+            let info = SubnetInfo {
+                id: key.subnet_id(),
+                config: config_of.clone(),
+                ranges: ranges.iter().map(|range| range.bounds()).collect(),
+                seed,
+                first_canister_id: ranges
+                    .last()
+                    .map_or(Principal::anonymous(), |r| r.bounds().0),
+            };
+            Member {
+                subnet: Mutex::new(Subnet::new(
+                    &info,
+                    key.clone(),
+                    root_der.clone(),
+                    directory.clone(),
+                    runtime.clone(),
+                    derive(&seed, "randomness"),
+                    config.start,
+                )),
+                info,
+                key,
+                node: Node::from_seed(derive(&seed, "node")),
+            }
+        });
         let mut network = Self {
-            root: member(root_key, ROOT_RANGE, "root"),
-            application: member(application_key, APPLICATION_RANGE, "application"),
+            reader: Reader {
+                members: members.collect(),
+                directory,
+            },
             time: config.start,
             delegated_at: config.start,
         };
@@ -141,13 +204,18 @@ impl Network {
         Ok(network)
     }
 
-    /// Writes who is who into both state trees.
+    /// A handle for other threads.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Writes who is who into all state trees.
     fn certify_topology(&mut self) {
         let mut entries: Vec<(Path, Vec<u8>)> = Vec::new();
-        for (member, kind) in [(&self.root, "system"), (&self.application, "application")] {
-            let subnet = member.subnet.id.as_slice().to_vec();
-            let (first, last) = member.subnet.range.bounds();
-            let ranges = ranges_cbor(&[(first, last)]);
+        for member in self.members.iter() {
+            let subnet = member.info.id.as_slice().to_vec();
+            let ranges = ranges_cbor(&member.info.ranges);
             let mut of_subnet = |labels: &[&[u8]], value: Vec<u8>| {
                 let labels = labels.iter().map(|label| label.to_vec());
                 let path = [b"subnet".to_vec(), subnet.clone()]
@@ -158,11 +226,15 @@ impl Network {
             };
             of_subnet(&[b"public_key"], member.key.public_der().to_vec());
             of_subnet(&[b"canister_ranges"], ranges.clone());
+            let kind = member.info.config.kind.type_name();
             of_subnet(&[b"type"], kind.as_bytes().to_vec());
             of_subnet(
                 &[b"node", member.node.id.as_slice(), b"public_key"],
                 member.node.public_der.clone(),
             );
+            // One shard, named by the first id.
+            let first = member.info.ranges.iter().map(|(first, _)| *first).min();
+            let first = first.unwrap_or(Principal::management_canister());
             let shard = vec![
                 b"canister_ranges".to_vec(),
                 subnet.clone(),
@@ -170,83 +242,39 @@ impl Network {
             ];
             entries.push((shard, ranges));
         }
-        for member in [&mut self.root, &mut self.application] {
+        for member in self.members.iter() {
+            let mut subnet = member.subnet.lock();
             for (path, value) in &entries {
                 let path: Vec<&[u8]> = path.iter().map(Vec::as_slice).collect();
-                member.subnet.tree.insert(&path, value.clone());
+                subnet.tree.insert(&path, value.clone());
             }
         }
     }
 
-    /// Has the root subnet sign for the application subnet's key and ranges, in both forms.
+    /// Has the root subnet sign for the other subnets' keys and ranges, the latter in both forms.
     fn delegate(&mut self) {
-        let subnet = self.application.subnet.id.as_slice().to_vec();
-        let paths = [
-            vec![b"subnet".to_vec(), subnet.clone(), b"public_key".to_vec()],
-            vec![
-                b"subnet".to_vec(),
-                subnet.clone(),
-                b"canister_ranges".to_vec(),
-            ],
-            vec![b"canister_ranges".to_vec(), subnet.clone()],
-        ];
-        let certificate = self.root.subnet.tree.certificate(&paths).bytes().to_vec();
-        self.application.subnet.tree.delegate(Delegation {
-            subnet_id: subnet,
-            certificate,
-        });
+        let root = self.member(self.root_subnet());
+        for member in self.members.iter() {
+            if member.info.id == root.info.id {
+                continue;
+            }
+            let subnet = member.info.id.as_slice().to_vec();
+            let paths = [
+                vec![b"subnet".to_vec(), subnet.clone(), b"public_key".to_vec()],
+                vec![
+                    b"subnet".to_vec(),
+                    subnet.clone(),
+                    b"canister_ranges".to_vec(),
+                ],
+                vec![b"canister_ranges".to_vec(), subnet.clone()],
+            ];
+            let certificate = root.subnet.lock().tree.certificate(&paths);
+            member.subnet.lock().tree.delegate(Delegation {
+                subnet_id: subnet,
+                certificate: certificate.bytes().to_vec(),
+            });
+        }
         self.delegated_at = self.time;
-    }
-
-    /// Public key of the root subnet: DER, 133 bytes. What clients pin.
-    #[must_use]
-    pub fn root_key(&self) -> &[u8] {
-        self.root.key.public_der()
-    }
-
-    #[must_use]
-    pub fn root_subnet(&self) -> Principal {
-        self.root.subnet.id
-    }
-
-    #[must_use]
-    pub fn application_subnet(&self) -> Principal {
-        self.application.subnet.id
-    }
-
-    /// An id of the application subnet, to address its management canister by.
-    #[must_use]
-    pub fn default_effective_canister_id(&self) -> Principal {
-        self.application.subnet.range.bounds().0
-    }
-
-    /// The subnet that is responsible for what a request is addressed to.
-    #[must_use]
-    pub fn route(&self, effective: &Effective) -> Option<Principal> {
-        let member =
-            [&self.application, &self.root]
-                .into_iter()
-                .find(|member| match effective {
-                    Effective::Canister(id) => member.subnet.range.contains(id),
-                    Effective::Subnet(id) => member.subnet.id == *id,
-                })?;
-        Some(member.subnet.id)
-    }
-
-    fn member(&self, subnet: Principal) -> &Member {
-        if subnet == self.root.subnet.id {
-            &self.root
-        } else {
-            &self.application
-        }
-    }
-
-    fn subnet_mut(&mut self, subnet: Principal) -> &mut Subnet {
-        if subnet == self.root.subnet.id {
-            &mut self.root.subnet
-        } else {
-            &mut self.application.subnet
-        }
     }
 
     #[must_use]
@@ -260,11 +288,104 @@ impl Network {
             return;
         }
         self.time = now;
-        self.root.subnet.set_time(now);
-        self.application.subnet.set_time(now);
+        for member in self.members.iter() {
+            member.subnet.lock().set_time(now);
+        }
         if now >= self.delegated_at.plus(DELEGATION_NS) {
             self.delegate();
         }
+    }
+
+    /// Executes a bounded part of what is queued, timers that are due included; true if there is more.
+    ///
+    /// Messages to other subnets arrive before this returns, and are executed by the next call.
+    pub fn run(&mut self) -> bool {
+        let mut more = false;
+        for member in self.members.iter() {
+            more |= Subnet::run(&mut member.subnet.lock());
+        }
+        for member in self.members.iter() {
+            let sent = std::mem::take(&mut member.subnet.lock().outbox);
+            for (subnet, work) in sent {
+                more = true;
+                self.member(subnet)
+                    .subnet
+                    .lock()
+                    .calls
+                    .queue
+                    .push_back(work);
+            }
+        }
+        more
+    }
+
+    /// Whether [`Network::run`] would have something to do.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.members
+            .iter()
+            .any(|member| member.subnet.lock().has_work())
+    }
+}
+
+impl Reader {
+    /// Public key of the root subnet: DER, 133 bytes. What clients pin.
+    #[must_use]
+    pub fn root_key(&self) -> &[u8] {
+        self.member(self.root_subnet()).key.public_der()
+    }
+
+    #[must_use]
+    pub fn root_subnet(&self) -> Principal {
+        self.directory.root()
+    }
+
+    /// The first application subnet; where there is none, the first subnet.
+    #[must_use]
+    pub fn application_subnet(&self) -> Principal {
+        let mut members = self.members.iter();
+        let found = members.find(|member| member.info.config.kind == SubnetKind::Application);
+        found.unwrap_or(&self.members[0]).info.id
+    }
+
+    /// An id of the application subnet, to address its management canister by.
+    #[must_use]
+    pub fn default_effective_canister_id(&self) -> Principal {
+        self.member(self.application_subnet())
+            .info
+            .first_canister_id
+    }
+
+    /// All subnets, in the order of the configuration.
+    #[must_use]
+    pub fn topology(&self) -> Vec<SubnetInfo> {
+        let members = self.members.iter();
+        members.map(|member| member.info.clone()).collect()
+    }
+
+    /// Public key of a subnet: DER, 133 bytes.
+    #[must_use]
+    pub fn subnet_key(&self, subnet: Principal) -> Option<&[u8]> {
+        let mut members = self.members.iter();
+        let found = members.find(|member| member.info.id == subnet);
+        found.map(|member| member.key.public_der())
+    }
+
+    /// The subnet that is responsible for what a request is addressed to.
+    #[must_use]
+    pub fn route(&self, effective: &Effective) -> Option<Principal> {
+        match effective {
+            Effective::Canister(id) => self.directory.of_canister(id),
+            Effective::Subnet(id) => self.directory.is_subnet(id).then_some(*id),
+        }
+    }
+
+    /// The member of this id; the root subnet for an id that no subnet has.
+    fn member(&self, subnet: Principal) -> &Member {
+        let find = |id| self.members.iter().find(|member| member.info.id == id);
+        find(subnet)
+            .or_else(|| find(self.directory.root()))
+            .unwrap_or(&self.members[0])
     }
 
     /// Takes an update call, to be executed by [`Network::run`]. One that is known already is not taken
@@ -272,41 +393,35 @@ impl Network {
     ///
     /// # Errors
     /// Where it is refused before execution: no such canister, stopped, or its `inspect_message` declines.
-    pub fn submit(&mut self, subnet: Principal, ingress: Ingress) -> Result<(), Reject> {
-        let subnet = self.subnet_mut(subnet);
+    pub fn submit(&self, subnet: Principal, ingress: Ingress) -> Result<(), Reject> {
+        let mut subnet = self.member(subnet).subnet.lock();
         if ingress.canister_id == Principal::management_canister()
             && subnet.status(&ingress.id) == RequestStatus::Unknown
         {
-            management::accepts(subnet, &ingress)?;
+            management::accepts(&subnet, &ingress)?;
         }
-        subnet.submit(ingress)
-    }
-
-    /// Executes a bounded part of what is queued, timers that are due included; true if there is more.
-    pub fn run(&mut self) -> bool {
-        let root = self.root.subnet.run();
-        let application = self.application.subnet.run();
-        root || application
-    }
-
-    /// Whether [`Network::run`] would have something to do.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        self.root.subnet.has_work() || self.application.subnet.has_work()
+        Subnet::submit(&mut subnet, ingress)
     }
 
     /// How far an update call has come.
     #[must_use]
     pub fn status(&self, subnet: Principal, id: &RequestId) -> RequestStatus {
-        self.member(subnet).subnet.status(id)
+        self.member(subnet).subnet.lock().status(id)
+    }
+
+    /// Who sent an update call, if it is known.
+    #[must_use]
+    pub fn sender(&self, subnet: Principal, id: &RequestId) -> Option<Principal> {
+        let subnet = self.member(subnet).subnet.lock();
+        subnet.ingress.parties(id).map(|(sender, _)| sender)
     }
 
     /// Answers a query from the state as of the last message.
     ///
     /// # Errors
     /// Where there is no such query method, or it rejects or traps.
-    pub fn query(&mut self, subnet: Principal, query: Query) -> Result<Vec<u8>, Reject> {
-        self.subnet_mut(subnet).query(query)
+    pub fn query(&self, subnet: Principal, query: Query) -> Result<Vec<u8>, Reject> {
+        Subnet::query(&mut self.member(subnet).subnet.lock(), query)
     }
 
     /// Checks whether a sender may read these paths (IC interface specification, "Request: Read state").
@@ -320,41 +435,22 @@ impl Network {
         sender: &Principal,
         paths: &[Path],
     ) -> Result<(), ReadStateRefused> {
-        if paths.len() > MAX_PATHS {
-            return Err(ReadStateRefused::Invalid(format!(
-                "{} paths, at most {MAX_PATHS}",
-                paths.len()
-            )));
-        }
-        let subnet = &self.member(subnet).subnet;
-        let mut requests = Vec::new();
-        for path in paths {
-            if path.len() > MAX_PATH {
-                return Err(ReadStateRefused::Invalid(format!(
-                    "a path of {} labels, at most {MAX_PATH}",
-                    path.len()
-                )));
-            }
-            let labels: Vec<&[u8]> = path.iter().map(Vec::as_slice).collect();
-            may_read(subnet, effective, sender, &labels)?;
-            if let [b"request_status", id, ..] = labels[..] {
-                requests.push(id.to_vec());
-            }
-        }
-        requests.sort_unstable();
-        requests.dedup();
-        if requests.len() > 1 {
-            return Err(ReadStateRefused::Invalid(
-                "paths of one request at a time, please".to_owned(),
-            ));
-        }
-        Ok(())
+        let subnet = self.member(subnet).subnet.lock();
+        crate::access::may_read_state(&subnet, effective, sender, paths)
     }
 
     /// A certificate (CBOR) that reveals these paths, or that they are absent.
     #[must_use]
     pub fn read_state(&self, subnet: Principal, paths: &[Path]) -> Arc<[u8]> {
-        self.member(subnet).subnet.read_state(paths)
+        // Signed with the lock given up.
+        let certificate = self.member(subnet).subnet.lock().tree.certificate(paths);
+        certificate.bytes()
+    }
+
+    /// The time of a subnet, as its certificates say it.
+    #[must_use]
+    pub fn time_of(&self, subnet: Principal) -> Time {
+        self.member(subnet).subnet.lock().time
     }
 
     /// Signs an answer to a query as the subnet's node.
@@ -370,69 +466,45 @@ impl Network {
     /// What all messages have cost so far.
     #[must_use]
     pub fn metrics(&self) -> Vec<MethodMetrics> {
-        self.root
-            .subnet
-            .metrics
-            .all()
-            .chain(self.application.subnet.metrics.all())
+        let members = self.members.iter();
+        members
+            .flat_map(|member| member.subnet.lock().metrics.all().collect::<Vec<_>>())
             .collect()
     }
-}
 
-fn may_read(
-    subnet: &Subnet,
-    effective: &Effective,
-    sender: &Principal,
-    path: &[&[u8]],
-) -> Result<(), ReadStateRefused> {
-    let forbidden = |reason: &str| Err(ReadStateRefused::Forbidden(reason.to_owned()));
-    let of_canister = |id: &[u8]| matches!(effective, Effective::Canister(e) if e.as_slice() == id);
-    match path {
-        [b"time"] | [b"subnet", ..] | [b"canister_ranges", ..] => Ok(()),
-        [b"request_status", id, ..] => {
-            let Ok(id) = <[u8; 32]>::try_from(*id) else {
-                return Err(ReadStateRefused::Invalid(
-                    "a request id has 32 bytes".to_owned(),
-                ));
-            };
-            match subnet.ingress.parties(&RequestId(id)) {
-                Some((owner, _)) if owner != *sender => {
-                    forbidden("the request was sent by somebody else")
-                }
-                Some((_, canister))
-                    if canister != Principal::management_canister()
-                        && !of_canister(canister.as_slice()) =>
-                {
-                    forbidden("the request was sent to another canister")
-                }
-                _ => Ok(()),
-            }
-        }
-        [b"canister", id, b"controllers" | b"module_hash"] if of_canister(id) => Ok(()),
-        [b"canister", id, b"metadata", name] if of_canister(id) => {
-            let Ok(name) = std::str::from_utf8(name) else {
-                return Err(ReadStateRefused::Invalid(
-                    "the name of a metadata section is UTF-8".to_owned(),
-                ));
-            };
-            let canister = Principal::try_from_slice(id)
-                .ok()
-                .and_then(|id| subnet.canisters.get(&id));
-            let private = canister.is_some_and(|canister| {
-                let module = canister
-                    .instance
-                    .as_ref()
-                    .map(|instance| &instance.program().module);
-                let metadata = module.and_then(|module| module.metadata.get(name));
-                metadata.is_some_and(|metadata| metadata.visibility == Visibility::Private)
-                    && !canister.is_controlled_by(sender)
-            });
-            if private {
-                forbidden("the metadata section is private")
-            } else {
-                Ok(())
-            }
-        }
-        _ => forbidden("no such path can be read here"),
+    /// Does something with a canister that exists.
+    fn with_canister<T>(&self, id: &Principal, act: impl FnOnce(&mut Subnet) -> T) -> Option<T> {
+        let subnet = self.directory.of_canister(id)?;
+        let mut subnet = self.member(subnet).subnet.lock();
+        subnet.canisters.contains_key(id).then(|| act(&mut subnet))
+    }
+
+    /// The subnet that a canister is on, if there is such a canister.
+    #[must_use]
+    pub fn subnet_of(&self, id: &Principal) -> Option<Principal> {
+        self.with_canister(id, |subnet| subnet.id)
+    }
+
+    /// Balance of a canister.
+    #[must_use]
+    pub fn cycles(&self, id: &Principal) -> Option<u128> {
+        self.with_canister(id, |subnet| subnet.canisters.get(id).map(|c| c.balance))
+            .flatten()
+    }
+
+    /// Mints cycles for a canister, and returns its balance then.
+    pub fn add_cycles(&self, id: &Principal, amount: u128) -> Option<u128> {
+        self.with_canister(id, |subnet| subnet.mint(*id, amount))
+            .flatten()
+    }
+
+    /// Controllers of a canister.
+    #[must_use]
+    pub fn controllers(&self, id: &Principal) -> Option<Vec<Principal>> {
+        self.with_canister(id, |subnet| {
+            let canister = subnet.canisters.get(id);
+            canister.map(|canister| canister.settings.controllers.to_vec())
+        })
+        .flatten()
     }
 }

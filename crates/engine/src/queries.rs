@@ -9,17 +9,24 @@ use crate::{
     ErrorCode, Ingress, Query, Reject,
     canister::Canister,
     ic0::{Answer, Context, Effects, Message},
-    subnet::Subnet,
-    wasm::{Callable, costs},
+    subnet::{Held, Subnet},
+    wasm::Callable,
 };
 use canister_module::MethodKind;
 
 impl Subnet {
     /// Runs a query on the committed state, and forgets what it wrote.
-    pub(crate) fn query(&mut self, query: Query) -> Result<Vec<u8>, Reject> {
-        let canister = self.availability(query.canister_id)?;
-        let instance = canister.instance.as_ref();
-        let kind = instance.and_then(|i| i.program().module.entry_points.method(&query.method));
+    pub(crate) fn query(this: &mut Held<'_>, query: Query) -> Result<Vec<u8>, Reject> {
+        let canister = this.availability(query.canister_id)?;
+        if canister.is_frozen(this.prices) {
+            let message = format!(
+                "Canister {} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again.",
+                canister.id
+            );
+            return Err(Reject::new(ErrorCode::OutOfCycles, message));
+        }
+        let program = canister.program();
+        let kind = program.and_then(|p| p.module.entry_points.method(&query.method));
         let (kind, context) = match kind {
             Some(kind @ MethodKind::Query) => (kind, Context::Query),
             Some(kind @ MethodKind::CompositeQuery) => (kind, Context::CompositeQuery),
@@ -34,15 +41,16 @@ impl Subnet {
             id.as_slice().to_vec(),
             b"certified_data".to_vec(),
         ];
-        let certificate = Arc::new(self.tree.certificate([&path]));
-        let mut message = self.message(canister, context, query.sender, &query.method, query.arg);
+        let certificate = Arc::new(this.tree.certificate([&path]));
+        let mut message = this.message(canister, context, query.sender, &query.method, query.arg);
         message.certificate = Some(certificate);
         let callable = Callable::Export(kind.export(&query.method));
-        let effects = self.look(
+        let effects = Self::look(
+            this,
             id,
             &callable,
             message,
-            costs::QUERY_LIMIT,
+            this.limits.of_context(context),
             (&query.method, "query"),
         )?;
         match effects.answer {
@@ -57,16 +65,16 @@ impl Subnet {
     }
 
     /// Asks a canister that exports `canister_inspect_message` whether it takes a call.
-    pub(crate) fn inspect(&mut self, ingress: &Ingress) -> Result<(), Reject> {
+    pub(crate) fn inspect(this: &mut Held<'_>, ingress: &Ingress) -> Result<(), Reject> {
         const HOOK: &str = "canister_inspect_message";
-        let canister = self.availability(ingress.canister_id)?;
-        let instance = canister.instance.as_ref();
-        if !instance.is_some_and(|instance| instance.program().module.entry_points.has_hook(HOOK)) {
+        let canister = this.availability(ingress.canister_id)?;
+        let program = canister.program();
+        if !program.is_some_and(|program| program.module.entry_points.has_hook(HOOK)) {
             return Ok(());
         }
         let id = canister.id;
         let arg = ingress.arg.clone();
-        let message = self.message(
+        let message = this.message(
             canister,
             Context::Inspect,
             ingress.sender,
@@ -74,11 +82,12 @@ impl Subnet {
             arg,
         );
         let callable = Callable::Export(HOOK.to_owned());
-        let effects = self.look(
+        let effects = Self::look(
+            this,
             id,
             &callable,
             message,
-            costs::INSPECT_LIMIT,
+            this.limits.of_context(Context::Inspect),
             (HOOK, "system"),
         )?;
         if effects.accepted {
@@ -117,14 +126,15 @@ impl Subnet {
 
     /// Runs a message and undoes it.
     fn look(
-        &mut self,
+        this: &mut Held<'_>,
         id: Principal,
         callable: &Callable,
         message: Message,
         limit: u64,
         (counted_as, kind): (&str, &'static str),
     ) -> Result<Effects, Reject> {
-        let canister = self
+        let subnet: &mut Self = this;
+        let canister = subnet
             .canisters
             .get_mut(&id)
             .ok_or_else(|| Reject::not_found(id))?;
@@ -134,7 +144,7 @@ impl Subnet {
             .ok_or_else(|| Reject::not_found(id))?;
         let run = instance.run(callable, message, limit);
         instance.rollback();
-        self.metrics.count(id, counted_as, kind, run.instructions);
+        subnet.metrics.count(id, counted_as, kind, run.instructions);
         run.result.map_err(|trap| trap.reject(id))
     }
 }

@@ -9,17 +9,22 @@ use std::{
 };
 
 use candid::Principal;
+use parking_lot::MutexGuard;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
 use crate::{
-    ErrorCode, Ingress, Path, Reject, RequestId, RequestStatus, Time,
+    ErrorCode, Ingress, Reject, RequestId, RequestStatus, SubnetConfig, SubnetInfo, Time,
     calls::{Calls, Origin, Request, Work},
     canister::Canister,
     certification::{StateTree, SubnetKey},
-    ic0::Environment,
+    cycles::{CHARGE_NS, Ledger, NODES, Prices},
+    ic0::{Context, Environment},
     ingress::IngressHistory,
+    limits::Limits,
+    management,
     metrics::Metrics,
+    topology::{CanisterRange, Directory, canister_id},
     wasm::Runtime,
 };
 
@@ -30,82 +35,77 @@ const ROUND_INSTRUCTIONS: u64 = 2_000_000_000;
 /// How often heartbeats run, in nanoseconds.
 const HEARTBEAT_NS: u64 = 1_000_000_000;
 
-/// Ids that a subnet may give to its canisters, both ends included.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CanisterRange {
-    first: u64,
-    last: u64,
-}
-
-impl CanisterRange {
-    pub(crate) fn new(first: u64, last: u64) -> Self {
-        Self { first, last }
-    }
-
-    pub(crate) fn bounds(self) -> (Principal, Principal) {
-        (canister_id(self.first), canister_id(self.last))
-    }
-
-    pub(crate) fn contains(self, id: &Principal) -> bool {
-        let (first, last) = self.bounds();
-        id.as_slice().len() == first.as_slice().len()
-            && id.as_slice().ends_with(&[1, 1])
-            && (first..=last).contains(id)
-    }
-}
-
-/// The canister id of this number, as the Internet Computer forms them: the number, big-endian, and `01 01`.
-fn canister_id(number: u64) -> Principal {
-    let mut bytes = [1; 10];
-    bytes[..8].copy_from_slice(&number.to_be_bytes());
-    Principal::from_slice(&bytes)
-}
+/// A subnet with its lock held, which is given up while Wasm code runs.
+pub(crate) type Held<'a> = MutexGuard<'a, Subnet>;
 
 /// See the module's documentation.
 pub(crate) struct Subnet {
     pub(crate) id: Principal,
     pub(crate) runtime: Runtime,
-    pub(crate) range: CanisterRange,
+    pub(crate) config: SubnetConfig,
+    pub(crate) directory: Arc<Directory>,
+    /// Ids for new canisters, from `next_canister` on.
+    new_canisters: CanisterRange,
     next_canister: u64,
     /// Ids that deleted canisters have had: never given out again.
     pub(crate) retired: BTreeSet<Principal>,
     pub(crate) canisters: BTreeMap<Principal, Canister>,
     pub(crate) calls: Calls,
+    /// Messages to other subnets, which the network delivers.
+    pub(crate) outbox: Vec<(Principal, Work)>,
     pub(crate) ingress: IngressHistory,
     pub(crate) tree: StateTree,
     pub(crate) time: Time,
     pub(crate) metrics: Metrics,
+    pub(crate) prices: Prices,
+    pub(crate) ledger: Ledger,
+    pub(crate) limits: Limits,
     pub(crate) random: ChaCha20Rng,
     root_key: Arc<[u8]>,
     heartbeat: Time,
+    /// When memory and compute were last charged.
+    charged: Time,
 }
 
 impl Subnet {
     pub(crate) fn new(
+        info: &SubnetInfo,
         key: Arc<SubnetKey>,
         root_key: Arc<[u8]>,
+        directory: Arc<Directory>,
         runtime: Runtime,
-        range: CanisterRange,
         seed: [u8; 32],
         time: Time,
     ) -> Self {
-        let mut tree = StateTree::new(key.clone());
+        let mut tree = StateTree::new(key);
         tree.set_time(time);
+        let ranges = directory.ranges(&info.id);
+        let new_canisters = ranges
+            .last()
+            .copied()
+            .unwrap_or_else(|| unreachable!("every subnet has ids"));
         Self {
-            id: key.subnet_id(),
+            id: info.id,
             runtime,
-            range,
-            next_canister: range.first,
+            config: info.config.clone(),
+            directory,
+            new_canisters,
+            next_canister: new_canisters.first,
             retired: BTreeSet::new(),
             canisters: BTreeMap::new(),
             calls: Calls::default(),
+            outbox: Vec::new(),
             ingress: IngressHistory::default(),
             tree,
             time,
             metrics: Metrics::default(),
+            prices: Prices::of(&info.config),
+            ledger: Ledger::default(),
+            limits: Limits::of(&info.config),
             random: ChaCha20Rng::from_seed(seed),
             root_key,
             heartbeat: time,
+            charged: time,
         }
     }
 
@@ -118,21 +118,36 @@ impl Subnet {
     }
 
     /// Queues a call from outside, unless its id is known.
-    pub(crate) fn submit(&mut self, ingress: Ingress) -> Result<(), Reject> {
-        if self.ingress.status(&ingress.id) != RequestStatus::Unknown {
+    pub(crate) fn submit(this: &mut Held<'_>, ingress: Ingress) -> Result<(), Reject> {
+        if this.ingress.status(&ingress.id) != RequestStatus::Unknown {
             return Ok(());
         }
-        if self.ingress.is_full() {
+        if this.ingress.is_full() {
             return Err(Reject::new(
                 ErrorCode::IngressHistoryFull,
                 "The subnet takes no more calls for now",
             ));
         }
-        if ingress.canister_id != Principal::management_canister() {
-            self.inspect(&ingress)?;
+        let target = if this.is_management(&ingress.canister_id) {
+            // Creating a canister concerns none yet.
+            management::target(&ingress.arg).ok()
+        } else {
+            Self::inspect(this, &ingress)?;
+            Some(ingress.canister_id)
+        };
+        let bytes = (ingress.method.len() + ingress.arg.len()) as u64;
+        let fee = this.prices.ingress(bytes);
+        let subnet: &mut Self = this;
+        if subnet.ingress.status(&ingress.id) != RequestStatus::Unknown {
+            // It has arrived a second time while it was inspected.
+            return Ok(());
         }
-        self.ingress.receive(&ingress, &mut self.tree);
-        self.calls.queue.push_back(Work::Request(Request {
+        if let Some(canister) = target.and_then(|id| subnet.canisters.get_mut(&id)) {
+            canister.withdraw(fee, subnet.prices, &ingress.sender)?;
+            subnet.ledger.burned += fee;
+        }
+        subnet.ingress.receive(&ingress, &mut subnet.tree);
+        this.calls.queue.push_back(Work::Request(Request {
             origin: Origin::Ingress(ingress.id),
             sender: ingress.sender,
             receiver: ingress.canister_id,
@@ -145,23 +160,25 @@ impl Subnet {
     }
 
     /// Executes a bounded part of what is queued; true if there is more.
-    pub(crate) fn run(&mut self) -> bool {
-        self.wake();
-        let end = self.metrics.instructions() + ROUND_INSTRUCTIONS;
+    pub(crate) fn run(this: &mut Held<'_>) -> bool {
+        this.wake();
+        let end = this.metrics.instructions() + ROUND_INSTRUCTIONS;
         for _ in 0..ROUND_MESSAGES {
-            let Some(work) = self.calls.queue.pop_front() else {
+            let Some(work) = this.calls.queue.pop_front() else {
                 return false;
             };
-            self.execute(work);
-            if self.metrics.instructions() >= end {
+            Self::execute(this, work);
+            if this.metrics.instructions() >= end {
                 break;
             }
         }
-        !self.calls.queue.is_empty()
+        !this.calls.queue.is_empty()
     }
 
-    /// Queues the timers that are due, and heartbeats.
+    /// Charges what is due, and queues the timers that are due, heartbeats, and rejects of expired calls.
     fn wake(&mut self) {
+        self.charge();
+        self.calls.expire(self.time.0);
         let beat = self.time >= self.heartbeat.plus(HEARTBEAT_NS);
         if beat {
             self.heartbeat = self.time;
@@ -179,9 +196,33 @@ impl Subnet {
         }
     }
 
+    /// Takes the price of memory and compute; who can't pay loses its code.
+    fn charge(&mut self) {
+        if self.time < self.charged.plus(CHARGE_NS) {
+            return;
+        }
+        self.charged = self.time;
+        let mut broke = Vec::new();
+        for canister in self.canisters.values_mut() {
+            let nanos = self.time.0.saturating_sub(canister.charged.0);
+            canister.charged = self.time;
+            let price = self.prices.occupation(canister.occupied(), nanos);
+            if price > canister.balance {
+                broke.push(canister.id);
+            }
+            let paid = price.min(canister.balance);
+            canister.balance -= paid;
+            self.ledger.burned += paid;
+        }
+        for id in broke {
+            management::remove_code(self, id);
+        }
+    }
+
     /// Whether timers or heartbeats may need [`Subnet::run`] though nothing is queued.
     pub(crate) fn has_work(&self) -> bool {
         !self.calls.queue.is_empty()
+            || self.calls.expires(self.time.0)
             || self
                 .canisters
                 .values()
@@ -192,10 +233,6 @@ impl Subnet {
         self.ingress.status(id)
     }
 
-    pub(crate) fn read_state(&self, paths: &[Path]) -> Arc<[u8]> {
-        self.tree.certificate(paths).bytes()
-    }
-
     /// Whether some canister has this id, or has had it.
     pub(crate) fn is_taken(&self, id: &Principal) -> bool {
         self.canisters.contains_key(id) || self.retired.contains(id)
@@ -203,7 +240,7 @@ impl Subnet {
 
     /// An id that no canister of this subnet has had; None where they are used up.
     pub(crate) fn new_canister_id(&mut self) -> Option<Principal> {
-        while self.next_canister <= self.range.last {
+        while self.next_canister <= self.new_canisters.last {
             let id = canister_id(self.next_canister);
             self.next_canister += 1;
             if !self.is_taken(&id) {
@@ -211,6 +248,20 @@ impl Subnet {
             }
         }
         None
+    }
+
+    /// Whether this is an id of the subnet.
+    pub(crate) fn is_responsible_for(&self, id: &Principal) -> bool {
+        self.directory.of_canister(id) == Some(self.id)
+    }
+
+    /// Mints cycles for a canister, and returns its balance then.
+    pub(crate) fn mint(&mut self, id: Principal, amount: u128) -> Option<u128> {
+        let canister = self.canisters.get_mut(&id)?;
+        let before = canister.balance;
+        canister.balance = before.saturating_add(amount);
+        self.ledger.minted += canister.balance - before;
+        Some(canister.balance)
     }
 
     /// What a canister can know of itself and of this subnet now.
@@ -226,7 +277,13 @@ impl Subnet {
             balance: canister.balance,
             timer: canister.timer.map_or(0, |timer| timer.0),
             root_key: self.root_key.clone(),
-            outstanding_calls: canister.outstanding_calls,
+            outgoing: canister.outgoing.clone(),
+            directory: self.directory.clone(),
+            prices: self.prices,
+            nodes: NODES,
+            freezing_reserve: canister.freezing_reserve(self.prices),
+            callback_limit: self.limits.of_context(Context::Reply),
+            memory64: canister.is_memory64(),
         }
     }
 }

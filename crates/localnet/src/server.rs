@@ -75,10 +75,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
-        let network = Network::new(&NetworkConfig {
-            start: wall_clock(),
-            seed: config.seed,
-        })?;
+        let network = Network::new(&NetworkConfig::new(wall_clock(), config.seed))?;
         let identity = Identity {
             root_key: network.root_key().to_vec(),
             application_subnet: network.application_subnet(),

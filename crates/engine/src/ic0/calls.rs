@@ -6,7 +6,7 @@ use wasmtime::Linker;
 use super::{
     Host,
     access::{Access, SystemCalls, system_call, u128_of},
-    cycles::balance,
+    cycles::{balance, liquid},
 };
 use crate::wasm::Trap;
 
@@ -14,7 +14,7 @@ use crate::wasm::Trap;
 const MAX_ARGUMENT: usize = 10 * 1024 * 1024;
 /// Longest method name, in bytes.
 const MAX_METHOD_NAME: usize = 20_000;
-/// Calls that a canister may have under way.
+/// Calls that a canister may have under way to one other.
 const MAX_OUTSTANDING: usize = 500;
 /// Longest wait of a best-effort call, in seconds.
 const MAX_WAIT_S: u32 = 300;
@@ -31,6 +31,8 @@ pub(crate) struct OutgoingCall {
     pub(crate) method: String,
     pub(crate) arg: Vec<u8>,
     pub(crate) cycles: u128,
+    /// What the canister paid for sending it, and for its answer.
+    pub(crate) price: u128,
     pub(crate) on_reply: Callback,
     pub(crate) on_reject: Callback,
     pub(crate) on_cleanup: Option<Callback>,
@@ -52,6 +54,7 @@ pub(super) fn link(linker: &mut Linker<Host>, calls: &SystemCalls) -> wasmtime::
             method,
             arg: Vec::new(),
             cycles: 0,
+            price: 0,
             on_reply: (reply, reply_env),
             on_reject: (reject, reject_env),
             on_cleanup: None,
@@ -81,10 +84,18 @@ pub(super) fn link(linker: &mut Linker<Host>, calls: &SystemCalls) -> wasmtime::
     system_call!(linker, calls, "call_cycles_add128", (high: u64, low: u64), |host|
         add_cycles(host, u128_of(high, low))?);
     system_call!(linker, calls, "call_perform", () -> u32, |host| {
-        building(host)?;
-        let under_way = host.environment()?.outstanding_calls + host.effects().calls.len();
-        let call = host.effects().building.take();
-        if under_way >= MAX_OUTSTANDING {
+        let callee = building(host)?.callee;
+        let under_way = host.environment()?.outgoing.get(&callee).copied().unwrap_or(0)
+            + host.effects().calls.iter().filter(|call| call.callee == callee).count();
+        let spendable = liquid(host)?;
+        let (prices, limit) = (host.environment()?.prices, host.environment()?.callback_limit);
+        let memory64 = host.environment()?.memory64;
+        let call = host.effects().building.take().map(|mut call| {
+            call.price = prices.call((call.method.len() + call.arg.len()) as u64, limit, memory64);
+            call
+        });
+        let affordable = call.as_ref().is_some_and(|call| call.price <= spendable);
+        if under_way >= MAX_OUTSTANDING || !affordable {
             NOT_SENT
         } else {
             host.effects().calls.extend(call);

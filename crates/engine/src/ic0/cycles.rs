@@ -62,11 +62,17 @@ pub(super) fn balance(host: &mut Access<'_, '_>) -> Result<u128, Trap> {
         .calls
         .iter()
         .chain(&effects.building)
-        .map(|call| call.cycles)
+        .map(|call| call.cycles + call.price)
         .sum();
     Ok(before
         .saturating_add(effects.cycles_accepted)
         .saturating_sub(sent + effects.cycles_burned))
+}
+
+/// The part of the balance that may be spent without freezing the canister.
+pub(super) fn liquid(host: &mut Access<'_, '_>) -> Result<u128, Trap> {
+    let reserve = host.environment()?.freezing_reserve;
+    Ok(balance(host)?.saturating_sub(reserve))
 }
 
 /// What may still be accepted: nothing once the call is answered, since the rest has gone back with the answer.

@@ -18,7 +18,9 @@ use std::{collections::BTreeMap, collections::HashSet, sync::Arc};
 use candid::Principal;
 use wasmtime::{Linker, Memory, StoreLimits, StoreLimitsBuilder};
 
-use crate::{Time, certification::LazyCertificate, memory::StableMemory};
+use crate::{
+    Time, certification::LazyCertificate, cycles::Prices, memory::StableMemory, topology::Directory,
+};
 
 pub(crate) use calls::{Callback, OutgoingCall};
 pub(crate) use context::Context;
@@ -45,8 +47,18 @@ pub(crate) struct Environment {
     /// When the global timer fires, in nanoseconds; 0 where it is not set.
     pub(crate) timer: u64,
     pub(crate) root_key: Arc<[u8]>,
-    /// Calls of this canister that are not answered yet.
-    pub(crate) outstanding_calls: usize,
+    /// Calls of this canister that are not answered yet, by callee.
+    pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
+    /// Which subnet has which canisters.
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) prices: Prices,
+    /// Nodes of the subnet.
+    pub(crate) nodes: u32,
+    /// Cycles of the balance that can't be spent.
+    pub(crate) freezing_reserve: u128,
+    /// Instructions that a callback may execute: a call pays for it before.
+    pub(crate) callback_limit: u64,
+    pub(crate) memory64: bool,
 }
 
 /// The message that is executed.

@@ -13,11 +13,11 @@ use crate::{
     ErrorCode, Reject,
     ic0::{Context, Effects, Message},
     memory::StableMemory,
-    subnet::Subnet,
+    subnet::{Held, Subnet},
     wasm::{Callable, Instance, Program, Run, Trap, costs},
 };
 
-pub(super) fn install(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outcome {
+pub(super) fn install(subnet: &mut Held<'_>, sender: Principal, arg: &[u8]) -> Outcome {
     let (args,): (InstallCodeArgs,) = decode(arg)?;
     let id = args.canister_id;
     let canister = controlled(subnet, id, &sender)?;
@@ -59,6 +59,7 @@ pub(super) fn install(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Out
             )?;
         }
     }
+    let subnet: &mut Subnet = subnet;
     if let Some(canister) = subnet.canisters.get(&id) {
         canister.certify(&mut subnet.tree);
     }
@@ -67,7 +68,16 @@ pub(super) fn install(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Out
 
 pub(super) fn uninstall(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outcome {
     let id = super::target(arg)?;
-    let canister = controlled_mut(subnet, id, &sender)?;
+    controlled_mut(subnet, id, &sender)?;
+    remove_code(subnet, id);
+    done()
+}
+
+/// Removes the code of a canister and its memories; what it owes answers to is rejected.
+pub(crate) fn remove_code(subnet: &mut Subnet, id: Principal) {
+    let Some(canister) = subnet.canisters.get_mut(&id) else {
+        return;
+    };
     canister.instance = None;
     canister.certified_data.clear();
     canister.timer = None;
@@ -76,7 +86,6 @@ pub(super) fn uninstall(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> O
     if let Some(canister) = subnet.canisters.get(&id) {
         canister.certify(&mut subnet.tree);
     }
-    done()
 }
 
 /// The hooks of one installation, which share one budget of instructions.

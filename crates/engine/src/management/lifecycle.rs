@@ -40,13 +40,9 @@ pub(super) fn provisional_create(subnet: &mut Subnet, sender: Principal, arg: &[
     let cycles = args.amount.as_ref().map_or(Ok(DEFAULT_CYCLES), |amount| {
         settings::number("amount", amount)
     })?;
-    reply(&add(
-        subnet,
-        sender,
-        args.specified_id,
-        args.settings.as_ref(),
-        cycles,
-    )?)
+    let created = add(subnet, sender, args.specified_id, args.settings.as_ref(), 0)?;
+    subnet.mint(created.canister_id, cycles);
+    reply(&created)
 }
 
 fn add(
@@ -62,7 +58,7 @@ fn add(
     }
     let invalid = |message: String| Reject::new(ErrorCode::InvalidManagementPayload, message);
     let canister_id = match wanted {
-        Some(id) if !subnet.range.contains(&id) => {
+        Some(id) if !subnet.is_responsible_for(&id) => {
             return Err(invalid(format!(
                 "The `specified_id` {id} is not of this subnet"
             )));
@@ -75,7 +71,7 @@ fn add(
             .new_canister_id()
             .ok_or_else(|| invalid("The subnet has no ids left".to_owned()))?,
     };
-    let canister = Canister::new(canister_id, settings, cycles);
+    let canister = Canister::new(canister_id, settings, cycles, subnet.time);
     canister.certify(&mut subnet.tree);
     subnet.canisters.insert(canister_id, canister);
     Ok(CanisterIdRecord { canister_id })
@@ -85,11 +81,9 @@ pub(super) fn provisional_top_up(subnet: &mut Subnet, arg: &[u8]) -> Outcome {
     let (args,): (ProvisionalTopUpCanisterArgs,) = decode(arg)?;
     let amount: u128 = settings::number("amount", &args.amount)?;
     let id = args.canister_id;
-    let canister = subnet
-        .canisters
-        .get_mut(&id)
+    subnet
+        .mint(id, amount)
         .ok_or_else(|| Reject::not_found(id))?;
-    canister.balance = canister.balance.saturating_add(amount);
     done()
 }
 
@@ -141,7 +135,9 @@ pub(super) fn delete(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outc
         return Err(Reject::new(ErrorCode::NotStopped, message));
     }
     subnet.abandon(id);
-    subnet.canisters.remove(&id);
+    if let Some(canister) = subnet.canisters.remove(&id) {
+        subnet.ledger.burned += canister.balance;
+    }
     subnet.retired.insert(id);
     subnet.tree.delete(&[b"canister", id.as_slice()]);
     done()

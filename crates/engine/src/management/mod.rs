@@ -20,12 +20,14 @@ use crate::{
     ErrorCode, Ingress, Reject,
     calls::{Origin, Request},
     canister::Canister,
-    subnet::Subnet,
+    subnet::{Held, Subnet},
 };
 
 /// Work that decoding an argument may take, in candid's units: an `install_code` message at its limit of 2 MiB takes a
 /// few millions, even where all of it is skipped.
 const DECODING_QUOTA: usize = 20_000_000;
+
+pub(crate) use code::remove_code;
 
 /// How a management call ends.
 enum Ended {
@@ -46,7 +48,7 @@ pub(crate) fn nothing() -> Vec<u8> {
 }
 
 /// Executes a call of a user or of a canister.
-pub(crate) fn execute(subnet: &mut Subnet, request: Request) {
+pub(crate) fn execute(subnet: &mut Held<'_>, request: Request) {
     let (origin, cycles) = (request.origin.clone(), request.cycles);
     match dispatch(subnet, request) {
         Ok(Ended::Replied(reply, taken)) => subnet.respond(origin, Ok(reply), cycles - taken),
@@ -83,7 +85,7 @@ fn unknown(method: &str) -> Reject {
     Reject::new(ErrorCode::UnknownManagementMessage, message)
 }
 
-fn dispatch(subnet: &mut Subnet, request: Request) -> Outcome {
+fn dispatch(subnet: &mut Held<'_>, request: Request) -> Outcome {
     let Request {
         origin,
         sender,
@@ -118,7 +120,7 @@ fn dispatch(subnet: &mut Subnet, request: Request) -> Outcome {
 
 fn from_canister(origin: &Origin, method: &str) -> Result<(), Reject> {
     match origin {
-        Origin::Call(_) => Ok(()),
+        Origin::Call { .. } => Ok(()),
         _ => {
             let message = format!("{method} can be called by canisters only");
             Err(Reject::new(ErrorCode::CanisterRejectedMessage, message))

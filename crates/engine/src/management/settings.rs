@@ -157,7 +157,7 @@ pub(super) fn status(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outc
             Status::Stopped => CanisterStatusType::Stopped,
         },
         ready_for_migration: matches!(canister.status, Status::Stopped)
-            && canister.outstanding_calls == 0,
+            && canister.outgoing.is_empty(),
         version: canister.version,
         settings: DefiniteCanisterSettings {
             controllers: settings.controllers.to_vec(),

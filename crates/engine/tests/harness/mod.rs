@@ -29,10 +29,7 @@ pub fn bob() -> Principal {
 
 impl Net {
     pub fn new() -> Self {
-        let config = NetworkConfig {
-            start: START,
-            seed: [1; 32],
-        };
+        let config = NetworkConfig::new(START, [1; 32]);
         Self {
             network: Network::new(&config).unwrap(),
             counter: 0,
