@@ -89,21 +89,12 @@ impl ErrorCode {
     /// The reject code that goes with it.
     #[must_use]
     pub fn reject_code(self) -> RejectCode {
-<<<<<<< HEAD
         match self as u32 / 100 {
             1 => RejectCode::SysFatal,
             2 => RejectCode::SysTransient,
             3 => RejectCode::DestinationInvalid,
             4 => RejectCode::CanisterReject,
             6 => RejectCode::SysUnknown,
-=======
-        match self {
-            Self::QueueFull | Self::IngressHistoryFull | Self::OutOfCycles => {
-                RejectCode::SysTransient
-            }
-            Self::CanisterNotFound => RejectCode::DestinationInvalid,
-            Self::CanisterRejectedMessage => RejectCode::CanisterReject,
->>>>>>> cd0dbe4 (Engine: several subnets, calls between them, cycles and prices, best-effort calls that expire)
             _ => RejectCode::CanisterError,
         }
     }

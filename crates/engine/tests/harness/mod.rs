@@ -3,7 +3,8 @@
 
 use candid::{Decode, Encode, Principal};
 use engine::{
-    ErrorCode, Ingress, Network, NetworkConfig, Path, Query, Reject, RequestId, RequestStatus, Time,
+    CostSchedule, ErrorCode, Ingress, Network, NetworkConfig, Path, Query, Reject, RequestId,
+    RequestStatus, Time,
 };
 use ic_management_canister_types::{
     CanisterIdRecord, CanisterInstallMode, CanisterStatusResult, InstallCodeArgs,
@@ -28,10 +29,23 @@ pub fn bob() -> Principal {
 }
 
 impl Net {
+    /// Where nothing costs cycles, so that balances move by what canisters send each other alone.
     pub fn new() -> Self {
-        let config = NetworkConfig::new(START, [1; 32]);
+        let mut config = NetworkConfig::new(START, [1; 32]);
+        for subnet in &mut config.subnets {
+            subnet.cost_schedule = CostSchedule::Free;
+        }
+        Self::with(&config)
+    }
+
+    /// At the prices of a subnet of 13 nodes.
+    pub fn at_prices() -> Self {
+        Self::with(&NetworkConfig::new(START, [1; 32]))
+    }
+
+    pub fn with(config: &NetworkConfig) -> Self {
         Self {
-            network: Network::new(&config).unwrap(),
+            network: Network::new(config).unwrap(),
             counter: 0,
         }
     }
