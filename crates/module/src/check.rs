@@ -265,7 +265,8 @@ fn check_import(
     if module != "ic0" {
         return Err(refused("a canister may import from ic0 only"));
     }
-    let (TypeRef::Func(index), Some((params, results))) = (ty, system_api::signature(name)) else {
+    let (TypeRef::Func(index), Some((params, results))) = (ty, system_api::signature(name, false))
+    else {
         return Err(refused("ic0 has no such function"));
     };
     match types.get(index as usize) {

@@ -4,7 +4,8 @@
 //! 64-bit cycles functions that older modules still import.
 //!
 //! A type string has a letter for each parameter, a colon, and a letter for each result: `i` is `i32`,
-//! `I` is `i64`, and `p` is a pointer or a length, `i32` in a 32-bit module.
+//! `I` is `i64`, and `p` is a pointer or a length: `i32` in a module with a 32-bit memory, `i64` in one with a
+//! 64-bit memory.
 
 use wasmparser::ValType;
 
@@ -86,18 +87,40 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("trap", "pp:"),
 ];
 
-/// Parameters and results of an `ic0` function in a 32-bit module, if there is one of that name.
+/// Functions that a module with a 64-bit memory can't import: they take or give numbers that are too small
+/// for it.
+const ONLY_FOR_MEMORY32: &[&str] = &[
+    "call_cycles_add",
+    "canister_cycle_balance",
+    "msg_cycles_accept",
+    "msg_cycles_available",
+    "msg_cycles_refunded",
+    "stable_grow",
+    "stable_read",
+    "stable_size",
+    "stable_write",
+];
+
+/// Parameters and results of an `ic0` function, if there is one of that name, as a module with a 32-bit or
+/// a 64-bit memory imports it.
 #[must_use]
-pub fn signature(name: &str) -> Option<(Vec<ValType>, Vec<ValType>)> {
+pub fn signature(name: &str, memory64: bool) -> Option<(Vec<ValType>, Vec<ValType>)> {
+    if memory64 && ONLY_FOR_MEMORY32.contains(&name) {
+        return None;
+    }
     let at = FUNCTIONS.binary_search_by_key(&name, |(n, _)| n).ok()?;
     let (params, results) = FUNCTIONS[at].1.split_once(':')?;
-    Some((types(params), types(results)))
+    Some((types(params, memory64), types(results, memory64)))
 }
 
-fn types(letters: &str) -> Vec<ValType> {
+fn types(letters: &str, memory64: bool) -> Vec<ValType> {
     letters
         .chars()
-        .map(|c| if c == 'I' { ValType::I64 } else { ValType::I32 })
+        .map(|letter| match letter {
+            'I' => ValType::I64,
+            'p' if memory64 => ValType::I64,
+            _ => ValType::I32,
+        })
         .collect()
 }
 
@@ -112,7 +135,24 @@ mod tests {
             assert_eq!(letters.matches(':').count(), 1, "{name}");
             assert!(letters.chars().all(|c| "iIp:".contains(c)), "{name}");
         }
-        assert_eq!(signature("trap"), Some((vec![ValType::I32; 2], vec![])));
-        assert_eq!(signature("nothing"), None);
+        assert_eq!(
+            signature("trap", false),
+            Some((vec![ValType::I32; 2], vec![]))
+        );
+        assert_eq!(
+            signature("trap", true),
+            Some((vec![ValType::I64; 2], vec![]))
+        );
+        assert_eq!(
+            signature("cost_sign_with_ecdsa", true),
+            Some((
+                vec![ValType::I64, ValType::I64, ValType::I32, ValType::I64],
+                vec![ValType::I32]
+            ))
+        );
+        assert_eq!(signature("nothing", false), None);
+        for name in ONLY_FOR_MEMORY32 {
+            assert!(signature(name, false).is_some() && signature(name, true).is_none());
+        }
     }
 }
