@@ -560,7 +560,7 @@ impl Subnet {
 
 fn table((function, environment): Callback) -> Callable {
     Callable::Table {
-        function,
-        environment,
+        function: function.into(),
+        environment: environment.into(),
     }
 }

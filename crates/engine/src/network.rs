@@ -149,7 +149,8 @@ impl Network {
             let text = format!("{count} subnets, from 1 to {MAX_SUBNETS}");
             return Err(SetupError(text));
         }
-        let runtime = Runtime::new().map_err(|error| SetupError(error.to_string()))?;
+        let runtime = Runtime::new(config.module_cache.as_deref())
+            .map_err(|error| SetupError(error.to_string()))?;
         let keyed: Vec<_> = (0..)
             .zip(&config.subnets)
             .map(|(n, subnet)| {

@@ -108,30 +108,42 @@ fn a_module_that_no_subnet_takes_is_refused_with_the_reason() {
     let mut net = Net::new();
     let id = net.create();
     for (wasm, reason) in [
-        (b"nonsense".to_vec(), "neither WebAssembly nor gzip"),
+        (
+            b"nonsense".to_vec(),
+            "Failed to decode wasm module: unsupported canister module format.",
+        ),
         (
             wasm(r#"(module (import "env" "now" (func)))"#),
-            "may import from ic0 only",
+            "Wasm module has an invalid import section. Module imports function 'now' from 'env' that is not exported by the runtime.",
         ),
         (
             wasm(r#"(module (import "ic0" "msg_reply" (func (param i32))))"#),
-            "another type",
+            "Wasm module has an invalid function signature. Expected input params [] for 'msg_reply', got [I32].",
         ),
         (
             wasm(r#"(module (func (export "canister_update x") (param i32)))"#),
-            "takes and returns nothing",
+            "Wasm module has an invalid function signature. Expected input params [] for 'canister_update x', got [I32].",
         ),
         (
             wasm(r#"(module (func (export "canister_initialise")))"#),
-            "no such entry point",
+            "Wasm module has an invalid export section. Exporting reserved function 'canister_initialise' with \"canister_\" prefix",
         ),
-        (wasm(r"(module (memory i64 1))"), "64-bit memories"),
+        (
+            wasm("(module (memory 1) (memory 1))"),
+            "Wasmtime failed to validate wasm module wasmtime::Module::validate() failed with multiple memories (at offset 0xa)",
+        ),
+        (
+            wasm("(module (memory i64 98305))"),
+            "Wasm module memory of 98305 pages exceeds",
+        ),
     ] {
         let reject = net
             .install_code(id, CanisterInstallMode::Install, &wasm, &[])
             .unwrap_err();
         assert_eq!(reject.error_code, Some(ErrorCode::InvalidWasm));
-        assert!(reject.message.contains(reason), "{}", reject.message);
+        let expected =
+            format!("Error from Canister {id}: Canister's Wasm module is not valid: {reason}");
+        assert!(reject.message.starts_with(&expected), "{}", reject.message);
     }
     assert_eq!(code(net.call(id, "any", &[])), ErrorCode::ModuleNotFound);
     net.install_code(id, CanisterInstallMode::Install, &wasm(&module(FIRST)), &[])

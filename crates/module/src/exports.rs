@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{ModuleError, limits};
+use wasmparser::{FuncType, ValType};
+
+use crate::{ModuleError, RESERVED_EXPORT_PREFIX, limits};
 
 /// How a method may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,16 @@ const HOOKS: &[&str] = &[
     "canister_pre_upgrade",
 ];
 
+/// Exports that subnets keep for what they add to a module themselves.
+const RESERVED: &[&str] = &[
+    "canister counter_instructions",
+    "canister_start",
+    "canister counter_dirty_pages",
+    "canister counter_accessed_pages",
+    "stable_memory",
+    "stable_bytemap_memory",
+];
+
 /// What a module can be entered by.
 #[derive(Clone, Debug, Default)]
 pub struct EntryPoints {
@@ -59,8 +71,8 @@ impl EntryPoints {
         self.hooks.contains(&hook)
     }
 
-    /// Records one exported function. `is_entry` says whether its type is `() -> ()`.
-    pub(crate) fn add(&mut self, name: &str, is_entry: bool) -> Result<(), ModuleError> {
+    /// Records one exported function.
+    pub(crate) fn add(&mut self, name: &str, ty: Option<&FuncType>) -> Result<(), ModuleError> {
         let method = [
             ("canister_update ", MethodKind::Update),
             ("canister_query ", MethodKind::Query),
@@ -72,46 +84,71 @@ impl EntryPoints {
         if method.is_none() && hook.is_none() {
             // The prefix is reserved, so that a misspelt hook is noticed.
             return if name.starts_with("canister_") {
-                Err(ModuleError::Export {
-                    name: name.to_owned(),
-                    reason: "no such entry point",
-                })
+                Err(ModuleError::Export(format!(
+                    "Exporting reserved function '{name}' with \"canister_\" prefix"
+                )))
             } else {
                 Ok(())
             };
         }
-        if !is_entry {
-            return Err(ModuleError::Export {
-                name: name.to_owned(),
-                reason: "an entry point takes and returns nothing",
-            });
-        }
-        if let Some(hook) = hook {
-            self.hooks.push(hook);
-        }
         if let Some((method, kind)) = method {
             self.name_bytes += method.len();
             if self.methods.insert(method.to_owned(), kind).is_some() {
-                return Err(ModuleError::Export {
-                    name: name.to_owned(),
-                    reason: "the method is exported twice",
+                return Err(ModuleError::DuplicateMethod {
+                    name: method.to_owned(),
                 });
             }
-            if self.methods.len() > limits::METHODS {
-                return Err(ModuleError::limit(
-                    "exported methods",
-                    self.methods.len(),
-                    limits::METHODS,
-                ));
-            }
-            if self.name_bytes > limits::METHOD_NAME_BYTES {
-                return Err(ModuleError::limit(
-                    "bytes of method names",
-                    self.name_bytes,
-                    limits::METHOD_NAME_BYTES,
-                ));
-            }
+        }
+        expect_type(name, ty, &[], &[])?;
+        self.hooks.extend(hook);
+        Ok(())
+    }
+
+    /// Holds what was recorded to the limits.
+    pub(crate) fn check(&self) -> Result<(), ModuleError> {
+        if self.methods.len() > limits::METHODS {
+            return Err(ModuleError::TooManyMethods {
+                is: self.methods.len(),
+                limit: limits::METHODS,
+            });
+        }
+        if self.name_bytes > limits::METHOD_NAME_BYTES {
+            return Err(ModuleError::MethodNamesTooLong {
+                is: self.name_bytes,
+                limit: limits::METHOD_NAME_BYTES,
+            });
         }
         Ok(())
     }
+}
+
+/// Refuses an export whose name a subnet, or this engine, needs itself.
+pub(crate) fn check_name(name: &str) -> Result<(), ModuleError> {
+    if RESERVED.contains(&name) || name.starts_with(RESERVED_EXPORT_PREFIX) {
+        return Err(ModuleError::Export(format!(
+            "Exporting reserved symbol {name} not allowed."
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a function that has another type than its name says.
+pub(crate) fn expect_type(
+    name: &str,
+    ty: Option<&FuncType>,
+    params: &[ValType],
+    results: &[ValType],
+) -> Result<(), ModuleError> {
+    let (is_params, is_results) = ty.map_or((&[][..], &[][..]), |ty| (ty.params(), ty.results()));
+    if ty.is_none() || is_params != params {
+        return Err(ModuleError::Signature(format!(
+            "Expected input params {params:?} for '{name}', got {is_params:?}."
+        )));
+    }
+    if is_results != results {
+        return Err(ModuleError::Signature(format!(
+            "Expected return type {results:?} for '{name}', got {is_results:?}."
+        )));
+    }
+    Ok(())
 }

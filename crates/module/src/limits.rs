@@ -9,6 +9,8 @@ pub const CODE_SECTION_BYTES: usize = 12 * 1024 * 1024;
 pub const FUNCTIONS: u32 = 50_000;
 /// Longest function, in operators.
 pub const FUNCTION_OPERATORS: usize = 1_000_000;
+/// Most complex function.
+pub const FUNCTION_COMPLEXITY: u64 = 1_000_000;
 /// Most globals.
 pub const GLOBALS: u32 = 1_000;
 /// Most `icp:` custom sections.
@@ -19,7 +21,11 @@ pub const METADATA_BYTES: usize = 1024 * 1024;
 pub const METHODS: usize = 1_000;
 /// Names of the exported methods together, in bytes.
 pub const METHOD_NAME_BYTES: usize = 20_000;
-/// Most tables. wasmtime's own pools are sized by this.
-pub const TABLES: u32 = 10;
-/// Largest table, in elements, at the start.
+/// Most tables.
+pub const TABLES: u32 = 1;
+/// Largest table, in elements, at the start and later.
 pub const TABLE_ELEMENTS: usize = 1_000_000;
+/// Largest heap with 32-bit addresses, in bytes.
+pub const MEMORY32_BYTES: u64 = 4 << 30;
+/// Largest heap with 64-bit addresses, in bytes.
+pub const MEMORY64_BYTES: u64 = 6 << 30;

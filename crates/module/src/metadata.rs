@@ -35,35 +35,40 @@ impl Sections {
         } else if let Some(name) = section.strip_prefix("icp:private ") {
             (Visibility::Private, name)
         } else if section.starts_with("icp:") {
-            return Err(ModuleError::Metadata(format!(
-                "section {section:?} is neither icp:public nor icp:private"
-            )));
+            let text = if section == "icp:public" || section == "icp:private" {
+                "'icp:' section names must have a space after the public/private scope".to_owned()
+            } else {
+                format!(
+                    "Invalid custom section: Custom section '{section}' has no public/private scope defined."
+                )
+            };
+            return Err(ModuleError::CustomSection(text));
         } else {
             return Ok(());
         };
         self.bytes += name.len() + content.len();
         if self.bytes > limits::METADATA_BYTES {
-            return Err(ModuleError::limit(
-                "bytes of icp: custom sections",
+            return Err(ModuleError::CustomSection(format!(
+                "Invalid custom sections: total size of the custom sections exceeds the maximum allowed: size {} bytes, allowed {} bytes",
                 self.bytes,
-                limits::METADATA_BYTES,
-            ));
+                limits::METADATA_BYTES
+            )));
         }
         let metadata = Metadata {
             visibility,
             content: content.to_vec(),
         };
         if self.by_name.insert(name.to_owned(), metadata).is_some() {
-            return Err(ModuleError::Metadata(format!(
-                "two icp: custom sections are named {name:?}"
+            return Err(ModuleError::CustomSection(format!(
+                "Invalid custom section: name {name} already exists"
             )));
         }
         if self.by_name.len() > limits::METADATA_SECTIONS {
-            return Err(ModuleError::limit(
-                "icp: custom sections",
-                self.by_name.len(),
-                limits::METADATA_SECTIONS,
-            ));
+            return Err(ModuleError::TooMany {
+                what: "custom sections",
+                is: self.by_name.len(),
+                limit: limits::METADATA_SECTIONS,
+            });
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use super::{WASM_PAGE, mapping::PrivateMapping};
 
-/// Largest heap of a 32-bit module.
+/// Largest heap where wasmtime does not say how much it reserves: that of a 32-bit module.
 const HEAP_BYTES: usize = 4 << 30;
 
 thread_local! {
@@ -96,7 +96,7 @@ unsafe impl MemoryCreator for HeapCreator {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let window = reserved.unwrap_or(HEAP_BYTES).max(HEAP_BYTES);
+        let window = reserved.unwrap_or(HEAP_BYTES);
         let file = EXCHANGE.with_borrow_mut(|exchange| exchange.file.take());
         let mapping = match file {
             Some(file) => PrivateMapping::of(file, window, guard),
@@ -130,7 +130,7 @@ unsafe impl LinearMemory for Linear {
 
     fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
         let size = self.0.size();
-        if new_size > HEAP_BYTES || !new_size.is_multiple_of(WASM_PAGE) {
+        if new_size > self.byte_capacity() || !new_size.is_multiple_of(WASM_PAGE) {
             wasmtime::bail!("a heap of {new_size} bytes");
         }
         self.0.0.mapping.allow(size..new_size.max(size))?;

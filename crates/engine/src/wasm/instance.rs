@@ -1,14 +1,19 @@
-//! A running canister: instance, heap, stable memory and globals, committed or rolled back together.
+//! A running canister: instance, heap, stable memory, globals and table, committed or rolled back together.
 //!
 //! An instance is kept between messages. After a message that succeeded its globals are saved and its
 //! memories committed; after one that failed, and after every query, they are restored. A failed message
 //! that had grown the heap costs the instance: a new one is made on the same file, since a linear memory
-//! can't shrink.
+//! can't shrink. The table and dropped segments are told in [`super::tracked`].
+
+use std::sync::Arc;
 
 use canister_module::{GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_EXPORT};
 use wasmtime::{Global, Memory, Ref, Store, Table, Val};
 
-use super::{Program, Runtime, RuntimeError, Trap};
+use super::{
+    Program, Runtime, RuntimeError, Trap,
+    tracked::{Saved, Tracked},
+};
 use crate::{
     ic0::{Effects, Host, Message},
     memory::{Heap, StableMemory},
@@ -22,7 +27,7 @@ pub(crate) enum Callable {
     /// The former `(start)` function.
     Start,
     /// An element of the table, called with its environment: a callback.
-    Table { function: u32, environment: u32 },
+    Table { function: u64, environment: u64 },
 }
 
 /// How a run ended.
@@ -38,8 +43,15 @@ pub(crate) struct Instance {
     runtime: Runtime,
     program: Program,
     live: Live,
-    saved: Vec<Val>,
+    saved: State,
     committed_heap: usize,
+}
+
+/// What of an instance is not in its memories, as of the last commit.
+#[derive(Clone)]
+struct State {
+    globals: Vec<Val>,
+    tracked: Option<Arc<Saved>>,
 }
 
 /// What wasmtime made.
@@ -49,6 +61,8 @@ struct Live {
     heap: Option<Heap>,
     table: Option<Table>,
     globals: Vec<Global>,
+    tracked: Option<Tracked>,
+    memory64: bool,
 }
 
 impl Instance {
@@ -59,7 +73,7 @@ impl Instance {
         stable: StableMemory,
     ) -> Result<Self, (RuntimeError, StableMemory)> {
         let mut live = Live::new(runtime, &program, None, stable)?;
-        let saved = live.read_globals();
+        let saved = live.state(None);
         Ok(Self {
             runtime: runtime.clone(),
             program,
@@ -98,7 +112,7 @@ impl Instance {
             panic!("can't commit the memory of a canister: {error}");
         }
         self.committed_heap = self.live.heap.as_ref().map_or(0, Heap::size);
-        self.saved = self.live.read_globals();
+        self.saved = self.live.state(self.saved.tracked.take());
     }
 
     /// Undoes all changes since the last commit.
@@ -119,14 +133,18 @@ impl Instance {
             .stable
             .rollback()
             .map_err(failed)?;
-        if let Some(heap) = &self.live.heap {
-            if heap.size() == self.committed_heap {
+        let grown = match &self.live.heap {
+            Some(heap) if heap.size() == self.committed_heap => {
                 heap.rollback().map_err(failed)?;
-            } else {
-                self.replace()?;
+                false
             }
+            Some(_) => true,
+            None => false,
+        };
+        if grown || !self.live.restore(&self.saved)? {
+            self.replace()?;
         }
-        self.live.write_globals(&self.saved)
+        Ok(())
     }
 
     /// A new instance on the committed bytes.
@@ -142,7 +160,7 @@ impl Instance {
             heap.rollback()
                 .map_err(|error| RuntimeError(error.to_string()))?;
         }
-        Ok(())
+        self.live.adopt(&self.saved)
     }
 
     /// Takes the stable memory, uncommitted changes included, for another instance.
@@ -163,11 +181,13 @@ impl Live {
         file: Option<std::sync::Arc<std::fs::File>>,
         stable: StableMemory,
     ) -> Result<Self, (RuntimeError, StableMemory)> {
-        let mut store = Store::new(&runtime.engine, Host::new(stable));
+        let memory64 = program.module.memory64;
+        let width = runtime.width(memory64);
+        let mut store = Store::new(&width.engine, Host::new(stable));
         store.limiter(|host| &mut host.limits);
         let instantiated = store.set_fuel(u64::MAX).and_then(|()| {
             let (result, heap) = Heap::create_during(file, || {
-                runtime.linker.instantiate(&mut store, &program.compiled)
+                width.linker.instantiate(&mut store, &program.compiled)
             });
             result.map(|instance| (instance, heap))
         });
@@ -190,12 +210,15 @@ impl Live {
             .filter(|(name, _)| name.starts_with(GLOBAL_EXPORT_PREFIX))
             .filter_map(|(_, global)| global)
             .collect();
+        let tracked = Tracked::find(&mut store, instance);
         Ok(Self {
             store,
             instance,
             heap,
             table,
             globals,
+            tracked,
+            memory64,
         })
     }
 
@@ -211,7 +234,7 @@ impl Live {
         let effects = self.store.data_mut().end();
         let result = match result {
             Ok(()) => Ok(effects),
-            Err(error) => Err(Trap::from_wasmtime(&error)),
+            Err(error) => Err(Trap::from_wasmtime(&error, limit)),
         };
         Run {
             result,
@@ -236,16 +259,67 @@ impl Live {
             } => {
                 let element = self
                     .table
-                    .and_then(|table| table.get(&mut *store, u64::from(*function)));
-                let Some(Ref::Func(Some(function))) = element else {
-                    return Err(Trap::Wasm("table out of bounds").into());
+                    .and_then(|table| table.get(&mut *store, *function));
+                let function = match element {
+                    Some(Ref::Func(Some(function))) => function,
+                    Some(_) => {
+                        return Err(Trap::contract("unexpected null function reference").into());
+                    }
+                    None => return Err(Trap::NoFunction(*function).into()),
                 };
-                let Ok(function) = function.typed::<u32, ()>(&*store) else {
-                    return Err(Trap::Wasm("bad signature").into());
-                };
-                function.call(&mut *store, *environment)
+                let mismatch = |_| Trap::contract(Trap::BAD_SIGNATURE);
+                if self.memory64 {
+                    let function = function.typed::<u64, ()>(&*store).map_err(mismatch)?;
+                    function.call(&mut *store, *environment)
+                } else {
+                    let environment = u32::try_from(*environment).map_err(|_| {
+                        let text =
+                            format!("error converting additional value {environment} to u32");
+                        Trap::contract(text)
+                    })?;
+                    let function = function.typed::<u32, ()>(&*store).map_err(mismatch)?;
+                    function.call(&mut *store, environment)
+                }
             }
         }
+    }
+
+    /// The state to go back to from now on; `before` is the tracked part of the one so far.
+    fn state(&mut self, before: Option<Arc<Saved>>) -> State {
+        let store = &mut self.store;
+        let tracked = self.tracked.as_ref().map(|tracked| match before {
+            Some(before) if !tracked.has_changed(store) => before,
+            _ => Arc::new(tracked.save(store)),
+        });
+        if let Some(tracked) = &self.tracked
+            && let Err(error) = tracked.settle(store)
+        {
+            panic!("can't write a global of a canister: {error}");
+        }
+        State {
+            globals: self.read_globals(),
+            tracked,
+        }
+    }
+
+    /// Goes back to this state; false where only a new instance can have it.
+    fn restore(&mut self, state: &State) -> Result<bool, RuntimeError> {
+        if let (Some(tracked), Some(saved)) = (&self.tracked, &state.tracked)
+            && tracked.has_changed(&mut self.store)
+            && !tracked.restore(&mut self.store, saved)?
+        {
+            return Ok(false);
+        }
+        self.write_globals(&state.globals)?;
+        Ok(true)
+    }
+
+    /// Takes over the state of another instance of the same program.
+    fn adopt(&mut self, state: &State) -> Result<(), RuntimeError> {
+        if let (Some(tracked), Some(saved)) = (&self.tracked, &state.tracked) {
+            tracked.apply(&mut self.store, saved)?;
+        }
+        self.write_globals(&state.globals)
     }
 
     fn read_globals(&mut self) -> Vec<Val> {

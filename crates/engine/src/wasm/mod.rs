@@ -8,28 +8,45 @@
 //! Execution is deterministic: NaNs are canonical, threads and relaxed SIMD off, and fuel counts what the
 //! Internet Computer counts ([`costs`]).
 
+mod compiled;
 pub(crate) mod costs;
 mod instance;
+mod tracked;
 mod trap;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use canister_module::{CanisterModule, instrument};
-use wasmtime::{Config, Linker, OptLevel};
+use wasmtime::{Cache, CacheConfig, Config, Linker, OptLevel};
 
 use crate::{ic0, ic0::Host, memory::HeapCreator};
 
+use compiled::Compiled;
 pub(crate) use instance::{Callable, Instance, Run};
 pub(crate) use trap::Trap;
 
 /// Deepest stack of Wasm frames, in bytes.
 const STACK_BYTES: usize = 1024 * 1024;
+/// Address space behind a heap that is never accessible, in bytes: what a 32-bit address and a 32-bit offset
+/// can reach beyond 4 GiB, or a 64-bit heap is checked against in front of.
+const GUARD_BYTES: u64 = 2 << 30;
 
 /// wasmtime, configured, with the system API linked. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Runtime {
+    /// For modules whose addresses have 32 bits, and 64.
+    widths: [Arc<Width>; 2],
+    compiled: Arc<Mutex<Compiled>>,
+}
+
+/// What depends on the width of addresses: weights of operators, types of system calls.
+struct Width {
     engine: wasmtime::Engine,
-    linker: Arc<Linker<Host>>,
+    linker: Linker<Host>,
 }
 
 /// A module ready to run, with what the outside may know of it.
@@ -50,42 +67,86 @@ impl fmt::Display for RuntimeError {
 }
 
 impl Runtime {
-    pub(crate) fn new() -> Result<Self, RuntimeError> {
+    /// Sets wasmtime up. Compiled modules are kept in the folder `cache`, if there is one, for other runs.
+    pub(crate) fn new(cache: Option<&Path>) -> Result<Self, RuntimeError> {
+        let cache = cache.map(disk_cache).transpose()?;
+        let width = |memory64| Width::new(memory64, cache.clone()).map(Arc::new);
+        Ok(Self {
+            widths: [width(false)?, width(true)?],
+            compiled: Arc::default(),
+        })
+    }
+
+    fn width(&self, memory64: bool) -> &Width {
+        &self.widths[usize::from(memory64)]
+    }
+
+    /// Checks and compiles a module, plain or gzipped; one that was loaded before is taken from memory.
+    pub(crate) fn load(&self, uploaded: &[u8]) -> Result<Program, RuntimeError> {
+        let hash = CanisterModule::hash(uploaded);
+        if let Some(program) = self.compiled().get(&hash) {
+            return Ok(program);
+        }
+        let module =
+            CanisterModule::parse(uploaded).map_err(|error| RuntimeError(error.to_string()))?;
+        let rewritten =
+            instrument(&module.wasm).map_err(|error| RuntimeError(error.to_string()))?;
+        let compiled = wasmtime::Module::new(&self.width(module.memory64).engine, rewritten)
+            .map_err(|error| RuntimeError(format!("{error:#}")))?;
+        let program = Program {
+            module: Arc::new(module),
+            compiled,
+        };
+        self.compiled().insert(program.clone());
+        Ok(program)
+    }
+
+    fn compiled(&self) -> std::sync::MutexGuard<'_, Compiled> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// wasmtime's own cache of compiled modules, in this folder.
+fn disk_cache(folder: &Path) -> Result<Cache, RuntimeError> {
+    let mut config = CacheConfig::new();
+    config.with_directory(folder);
+    Cache::new(config)
+        .map_err(|error| RuntimeError(format!("the cache of compiled modules: {error:#}")))
+}
+
+impl Width {
+    fn new(memory64: bool, cache: Option<Cache>) -> Result<Self, RuntimeError> {
+        let reservation = if memory64 {
+            canister_module::limits::MEMORY64_BYTES
+        } else {
+            canister_module::limits::MEMORY32_BYTES
+        };
         let mut config = Config::new();
         config
             .with_host_memory(Arc::new(HeapCreator))
             // wasmtime's own images don't go with memory that the host maps.
             .memory_init_cow(false)
-            .memory_reservation(4 << 30)
-            .memory_guard_size(2 << 30)
+            .memory_reservation(reservation)
+            .memory_guard_size(GUARD_BYTES)
             .memory_may_move(false)
             .guard_before_linear_memory(false)
             .consume_fuel(true)
-            .operator_cost(costs::operators())
+            .operator_cost(costs::operators(memory64))
             .cranelift_nan_canonicalization(true)
             .cranelift_opt_level(OptLevel::Speed)
+            // Traps are told apart without knowing where they happened.
+            .generate_address_map(false)
+            .wasm_backtrace_max_frames(None)
             .wasm_simd(true)
             .wasm_relaxed_simd(false)
             .wasm_tail_call(true)
+            .wasm_memory64(memory64)
             .wasm_multi_memory(false)
-            .max_wasm_stack(STACK_BYTES);
+            .max_wasm_stack(STACK_BYTES)
+            .cache(cache);
         let failed = |error: wasmtime::Error| RuntimeError(format!("wasmtime: {error:#}"));
         let engine = wasmtime::Engine::new(&config).map_err(failed)?;
-        let linker = Arc::new(ic0::linker(&engine).map_err(failed)?);
+        let linker = ic0::linker(&engine).map_err(failed)?;
         Ok(Self { engine, linker })
-    }
-
-    /// Checks and compiles a module, plain or gzipped.
-    pub(crate) fn load(&self, uploaded: &[u8]) -> Result<Program, RuntimeError> {
-        let module =
-            CanisterModule::parse(uploaded).map_err(|error| RuntimeError(error.to_string()))?;
-        let rewritten =
-            instrument(&module.wasm).map_err(|error| RuntimeError(error.to_string()))?;
-        let compiled = wasmtime::Module::new(&self.engine, rewritten)
-            .map_err(|error| RuntimeError(format!("{error:#}")))?;
-        Ok(Program {
-            module: Arc::new(module),
-            compiled,
-        })
     }
 }

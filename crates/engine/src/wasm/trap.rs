@@ -15,10 +15,12 @@ pub(crate) enum Trap {
     Wasm(&'static str),
     /// The canister broke a rule of the system API.
     Contract(String),
-    /// It ran for too long.
+    /// It ran for too long, as a system call finds, which does not know for how long it may.
     OutOfInstructions,
-    /// The machine had no memory for it.
-    OutOfMemory(String),
+    /// It executed more than so many instructions.
+    InstructionLimit(u64),
+    /// A callback that the table does not have.
+    NoFunction(u64),
 }
 
 impl fmt::Display for Trap {
@@ -30,7 +32,14 @@ impl fmt::Display for Trap {
             Self::OutOfInstructions => f.write_str(
                 "Canister exceeded the limit of instructions for single message execution.",
             ),
-            Self::OutOfMemory(text) => write!(f, "Canister cannot grow its memory usage: {text}"),
+            Self::InstructionLimit(limit) => write!(
+                f,
+                "Canister exceeded the limit of {limit} instructions for single message execution."
+            ),
+            Self::NoFunction(function) => write!(
+                f,
+                "Canister requested to invoke a non-existent Wasm function {function} from table 0"
+            ),
         }
     }
 }
@@ -42,25 +51,26 @@ impl Trap {
         Self::Contract(text.into())
     }
 
-    /// What wasmtime reports, said as the Internet Computer says it.
-    pub(crate) fn from_wasmtime(error: &wasmtime::Error) -> Self {
-        if let Some(trap) = error.downcast_ref::<Self>() {
-            return trap.clone();
-        }
+    /// Said where a function is called with other arguments than it takes.
+    pub(crate) const BAD_SIGNATURE: &'static str =
+        "function invocation does not match its signature";
+
+    /// What wasmtime reports of a message that may execute `limit` instructions, said as the Internet Computer
+    /// says it.
+    pub(crate) fn from_wasmtime(error: &wasmtime::Error, limit: u64) -> Self {
         use wasmtime::Trap as T;
-        match error.downcast_ref::<T>() {
-            Some(T::OutOfFuel) => Self::OutOfInstructions,
-            Some(T::StackOverflow) => Self::Wasm("stack overflow"),
-            Some(T::MemoryOutOfBounds) => Self::Wasm("heap out of bounds"),
-            Some(T::HeapMisaligned) => Self::Wasm("heap misaligned"),
-            Some(T::TableOutOfBounds) => Self::Wasm("table out of bounds"),
-            Some(T::IndirectCallToNull) => Self::Wasm("indirect call to null"),
-            Some(T::BadSignature) => Self::Wasm("bad signature"),
-            Some(T::IntegerOverflow) => Self::Wasm("integer overflow"),
-            Some(T::IntegerDivisionByZero) => Self::Wasm("integer division by 0"),
-            Some(T::BadConversionToInteger) => Self::Wasm("bad conversion to integer"),
-            Some(T::UnreachableCodeReached) => Self::Wasm("unreachable"),
-            _ => Self::OutOfMemory(format!("{error:#}")),
+        match (error.downcast_ref::<Self>(), error.downcast_ref::<T>()) {
+            (Some(Self::OutOfInstructions), _) | (_, Some(T::OutOfFuel)) => {
+                Self::InstructionLimit(limit)
+            }
+            (Some(trap), _) => trap.clone(),
+            (_, Some(T::StackOverflow)) => Self::Wasm("stack overflow"),
+            (_, Some(T::MemoryOutOfBounds)) => Self::Wasm("heap out of bounds"),
+            (_, Some(T::TableOutOfBounds)) => Self::Wasm("table out of bounds"),
+            (_, Some(T::IntegerDivisionByZero)) => Self::Wasm("integer division by 0"),
+            (_, Some(T::UnreachableCodeReached)) => Self::Wasm("unreachable"),
+            (_, Some(T::BadSignature)) => Self::contract(Self::BAD_SIGNATURE),
+            _ => Self::Wasm("unknown"),
         }
     }
 
@@ -70,8 +80,10 @@ impl Trap {
             Self::Called(_) => ErrorCode::CalledTrap,
             Self::Wasm(_) => ErrorCode::Trapped,
             Self::Contract(_) => ErrorCode::ContractViolation,
-            Self::OutOfInstructions => ErrorCode::InstructionLimitExceeded,
-            Self::OutOfMemory(_) => ErrorCode::OutOfMemory,
+            Self::OutOfInstructions | Self::InstructionLimit(_) => {
+                ErrorCode::InstructionLimitExceeded
+            }
+            Self::NoFunction(_) => ErrorCode::FunctionNotFound,
         };
         Reject::of(canister, code, &self.to_string())
     }
