@@ -30,7 +30,7 @@ const MAX_REPLY: usize = 2 * 1024 * 1024;
 /// Longest reply to a query, in bytes.
 const MAX_QUERY_REPLY: usize = 3 * 1024 * 1024;
 /// Largest table of a canister, in elements.
-const MAX_TABLE: usize = 10_000_000;
+const MAX_TABLE: usize = canister_module::limits::TABLE_ELEMENTS;
 
 /// What a canister can know of itself and its subnet.
 #[derive(Clone)]

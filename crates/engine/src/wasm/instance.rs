@@ -224,13 +224,14 @@ impl Live {
 
     fn run(&mut self, callable: &Callable, message: Message, limit: u64) -> Run {
         self.store.data_mut().begin(message, limit);
+        // Entering the function costs 1 that the Internet Computer does not count.
+        let fuel = limit.saturating_add(1);
         let result = self
             .store
-            .set_fuel(limit)
+            .set_fuel(fuel)
             .and_then(|()| self.enter(callable));
         let left = self.store.get_fuel().unwrap_or(0);
-        // A function entry costs 1 that the Internet Computer does not count.
-        let instructions = (limit - left.min(limit)).saturating_sub(1);
+        let instructions = (fuel - left.min(fuel)).saturating_sub(1);
         let effects = self.store.data_mut().end();
         let result = match result {
             Ok(()) => Ok(effects),
