@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use candid::Principal;
 
-use crate::{Reject, RequestId, ic0::Callback};
+use crate::{Reject, RequestId, SenderInfo, ic0::Callback};
 
 /// Names a call context of a subnet.
 pub(crate) type ContextId = u64;
@@ -37,6 +37,7 @@ pub(crate) enum Origin {
 pub(crate) struct Request {
     pub(crate) origin: Origin,
     pub(crate) sender: Principal,
+    pub(crate) sender_info: Option<SenderInfo>,
     pub(crate) receiver: Principal,
     pub(crate) method: String,
     pub(crate) arg: Vec<u8>,
@@ -82,6 +83,7 @@ pub(crate) struct CallContext {
     pub(crate) canister: Principal,
     pub(crate) origin: Origin,
     pub(crate) caller: Principal,
+    pub(crate) sender_info: Option<SenderInfo>,
     pub(crate) method: String,
     pub(crate) cycles_available: u128,
     pub(crate) answered: bool,

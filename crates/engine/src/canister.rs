@@ -9,6 +9,7 @@ use crate::{
     calls::Origin,
     certification::{StateTree, principals_cbor},
     cycles::{Occupied, Prices},
+    ic0::LogLine,
     wasm::{Instance, Program},
 };
 
@@ -81,7 +82,7 @@ pub(crate) struct Canister {
     pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
     /// Until when memory and compute are paid for.
     pub(crate) charged: Time,
-    pub(crate) log: std::collections::VecDeque<String>,
+    pub(crate) log: std::collections::VecDeque<LogLine>,
     /// A heartbeat waits to be executed.
     pub(crate) heartbeat_queued: bool,
 }
@@ -116,7 +117,8 @@ impl Canister {
 
     /// Whether the module has a 64-bit memory.
     pub(crate) fn is_memory64(&self) -> bool {
-        false
+        self.program()
+            .is_some_and(|program| program.module.memory64)
     }
 
     /// Counts calls that are sent (1) or answered (-1).
@@ -197,7 +199,7 @@ impl Canister {
     }
 
     /// Keeps the last lines of what the canister prints.
-    pub(crate) fn append_log(&mut self, lines: Vec<String>) {
+    pub(crate) fn append_log(&mut self, lines: Vec<LogLine>) {
         self.log.extend(lines);
         let surplus = self.log.len().saturating_sub(MAX_LOG_LINES);
         self.log.drain(..surplus);

@@ -13,10 +13,10 @@ use crate::{
     calls::{CallContext, ContextId, Origin, PendingCall, Request, Response, Work},
     canister::{Canister, Status},
     cycles::MAX_RESPONSE_BYTES,
-    ic0::{Answer, Callback, Context, Effects, Message},
+    ic0::{Answer, Callback, Context, Effects, LogLine, Message},
     management,
     subnet::{Held, Subnet},
-    wasm::{Callable, Run, Trap},
+    wasm::{Callable, Run},
 };
 use canister_module::MethodKind;
 
@@ -189,6 +189,7 @@ impl Subnet {
             canister: request.receiver,
             origin: request.origin,
             caller: request.sender,
+            sender_info: request.sender_info,
             method: request.method,
             cycles_available: request.cycles,
             answered: false,
@@ -220,6 +221,7 @@ impl Subnet {
             canister: id,
             origin: Origin::System,
             caller: Principal::management_canister(),
+            sender_info: None,
             method: hook.to_owned(),
             cycles_available: 0,
             answered: true,
@@ -345,6 +347,7 @@ impl Subnet {
             context,
             environment: subnet.environment(canister),
             caller,
+            sender_info: call.sender_info.clone(),
             method: call.method.clone(),
             arg: entry.arg,
             reject: entry.reject,
@@ -361,6 +364,7 @@ impl Subnet {
         let Run {
             result,
             instructions,
+            log,
         } = instance.run(entry.callable, message, limit);
         let cost = subnet.prices.execution(instructions, memory64).min(paid);
         canister.balance = canister.balance.saturating_add(paid - cost);
@@ -377,7 +381,7 @@ impl Subnet {
         if let Some(call) = subnet.calls.contexts.get_mut(&id) {
             call.instructions += instructions;
         }
-        match result {
+        let result = match result {
             Ok(effects) => {
                 if context == Context::ReplicatedQuery {
                     // A query leaves no trace but its answer.
@@ -391,21 +395,21 @@ impl Subnet {
             }
             Err(trap) => {
                 instance.rollback();
-                Err(subnet.trapped(canister_id, &trap))
+                Err(trap.reject(canister_id))
             }
-        }
+        };
+        subnet.append_log(canister_id, log);
+        result
     }
 
-    /// The reject for a trap; the trap is logged too.
-    pub(crate) fn trapped(&mut self, id: Principal, trap: &Trap) -> Reject {
-        let reject = trap.reject(id);
+    /// Keeps what a canister printed.
+    pub(crate) fn append_log(&mut self, id: Principal, lines: Vec<LogLine>) {
         if let Some(canister) = self.canisters.get_mut(&id) {
-            canister.append_log(vec![format!("[TRAP]: {trap}")]);
+            canister.append_log(lines);
         }
-        reject
     }
 
-    /// What a message did to the canister itself: certified data, timer, log, cycles.
+    /// What a message did to the canister itself: certified data, timer, cycles.
     pub(crate) fn apply_to_canister(&mut self, id: Principal, effects: &mut Effects) {
         let Some(canister) = self.canisters.get_mut(&id) else {
             return;
@@ -417,12 +421,16 @@ impl Subnet {
         if let Some(timer) = effects.timer.take() {
             canister.timer = (timer != 0).then_some(crate::Time(timer));
         }
-        canister.append_log(std::mem::take(&mut effects.log));
         let sent = effects.calls.iter().map(|call| call.cycles + call.price);
         let sent: u128 = sent.sum();
-        canister.balance =
-            canister.balance.saturating_add(effects.cycles_accepted) - sent - effects.cycles_burned;
+        canister.balance = canister
+            .balance
+            .saturating_add(effects.cycles_accepted)
+            .saturating_add(effects.cycles_minted)
+            - sent
+            - effects.cycles_burned;
         self.ledger.burned += effects.cycles_burned;
+        self.ledger.minted += effects.cycles_minted;
     }
 
     /// What a message did to the outside.
@@ -472,6 +480,7 @@ impl Subnet {
                     call: waiting,
                 },
                 sender: canister_id,
+                sender_info: None,
                 receiver: call.callee,
                 method: call.method,
                 arg: call.arg,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candid::Principal;
 
 use crate::{
-    ErrorCode, Ingress, Query, Reject,
+    ErrorCode, Ingress, Query, Reject, SenderInfo,
     canister::Canister,
     ic0::{Answer, Context, Effects, Message},
     subnet::{Held, Subnet},
@@ -42,7 +42,13 @@ impl Subnet {
             b"certified_data".to_vec(),
         ];
         let certificate = Arc::new(this.tree.certificate([&path]));
-        let mut message = this.message(canister, context, query.sender, &query.method, query.arg);
+        let mut message = this.message(
+            canister,
+            context,
+            (query.sender, query.sender_info),
+            &query.method,
+            query.arg,
+        );
         message.certificate = Some(certificate);
         let callable = Callable::Export(kind.export(&query.method));
         let effects = Self::look(
@@ -77,7 +83,7 @@ impl Subnet {
         let message = this.message(
             canister,
             Context::Inspect,
-            ingress.sender,
+            (ingress.sender, ingress.sender_info.clone()),
             &ingress.method,
             arg,
         );
@@ -104,7 +110,7 @@ impl Subnet {
         &self,
         canister: &Canister,
         context: Context,
-        sender: Principal,
+        (sender, sender_info): (Principal, Option<SenderInfo>),
         method: &str,
         arg: Vec<u8>,
     ) -> Message {
@@ -112,6 +118,7 @@ impl Subnet {
             context,
             environment: self.environment(canister),
             caller: sender,
+            sender_info,
             method: method.to_owned(),
             arg,
             reject: None,

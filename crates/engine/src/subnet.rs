@@ -150,6 +150,7 @@ impl Subnet {
         this.calls.queue.push_back(Work::Request(Request {
             origin: Origin::Ingress(ingress.id),
             sender: ingress.sender,
+            sender_info: ingress.sender_info,
             receiver: ingress.canister_id,
             method: ingress.method,
             arg: ingress.arg,
@@ -284,6 +285,8 @@ impl Subnet {
             freezing_reserve: canister.freezing_reserve(self.prices),
             callback_limit: self.limits.of_context(Context::Reply),
             memory64: canister.is_memory64(),
+            wasm_memory_limit: canister.settings.wasm_memory_limit,
+            wasm_memory_threshold: canister.settings.wasm_memory_threshold,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Names and types of the functions that a canister may import from `ic0`.
 //!
 //! IC interface specification, "System API imports" (ic0 1.2), with the legacy 32-bit stable memory and
-//! 64-bit cycles functions that older modules still import.
+//! 64-bit cycles functions that older modules still import, and what subnets have besides: the count of nodes,
+//! the second price of HTTPS outcalls, and minting, which only the cycles minting canister may call.
 //!
 //! A type string has a letter for each parameter, a colon, and a letter for each result: `i` is `i32`,
 //! `I` is `i64`, and `p` is a pointer or a length: `i32` in a module with a 32-bit memory, `i64` in one with a
@@ -30,6 +31,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("cost_call", "IIp:"),
     ("cost_create_canister", "p:"),
     ("cost_http_request", "IIp:"),
+    ("cost_http_request_v2", "ppp:"),
     ("cost_sign_with_ecdsa", "ppip:i"),
     ("cost_sign_with_schnorr", "ppip:i"),
     ("cost_vetkd_derive_key", "ppip:i"),
@@ -47,6 +49,8 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("global_timer_set", "I:I"),
     ("in_replicated_execution", ":i"),
     ("is_controller", "pp:i"),
+    ("mint_cycles", "I:I"),
+    ("mint_cycles128", "IIp:"),
     ("msg_arg_data_copy", "ppp:"),
     ("msg_arg_data_size", ":p"),
     ("msg_caller_copy", "ppp:"),
@@ -82,6 +86,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("stable_size", ":i"),
     ("stable_write", "iii:"),
     ("subnet_self_copy", "ppp:"),
+    ("subnet_self_node_count", ":i"),
     ("subnet_self_size", ":p"),
     ("time", ":I"),
     ("trap", "pp:"),
@@ -92,6 +97,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
 const ONLY_FOR_MEMORY32: &[&str] = &[
     "call_cycles_add",
     "canister_cycle_balance",
+    "mint_cycles",
     "msg_cycles_accept",
     "msg_cycles_available",
     "msg_cycles_refunded",

@@ -1,11 +1,33 @@
 //! What every system call does first, and how it reaches the canister's memory.
+//!
+//! Each function of `ic0` is written once and linked for modules with 32-bit and with 64-bit memories: a
+//! [`Pointer`] is what the specification writes as `I`. Texts of failures are those of the replica, since clients
+//! see them.
 
 use std::collections::HashMap;
 
-use wasmtime::Caller;
+use wasmtime::{Caller, WasmTy};
 
 use super::{Context, Effects, Environment, Host, Message, context, context::Allowed};
-use crate::wasm::{Trap, costs};
+use crate::wasm::{Advice, Trap, costs};
+
+/// A pointer into a canister's memory, or a length: 32 or 64 bits, by the memory.
+pub(super) trait Pointer: WasmTy + Copy + Into<u64> + TryFrom<usize> {
+    const MEMORY64: bool;
+
+    /// A length as the canister sees it.
+    fn of(len: usize) -> Result<Self, Trap> {
+        Self::try_from(len).map_err(|_| Trap::contract("longer than the memory can be"))
+    }
+}
+
+impl Pointer for u32 {
+    const MEMORY64: bool = false;
+}
+
+impl Pointer for u64 {
+    const MEMORY64: bool = true;
+}
 
 /// Rules and charges of all system calls.
 pub(super) struct SystemCalls {
@@ -36,7 +58,7 @@ impl SystemCalls {
     }
 }
 
-/// Links system calls: `system_call!(linker, calls, "name", (a: u32) -> u64, |host| …)`.
+/// Links system calls: `system_call!(linker, calls, "name", (a: P) -> u64, |host| …)`.
 ///
 /// The body runs after the context was checked and the charge paid, and sees the caller as `host`.
 macro_rules! system_call {
@@ -54,10 +76,32 @@ macro_rules! system_call {
 }
 pub(super) use system_call;
 
+/// What the replica advises where a function is called from the wrong entry point.
+const WRONG_MODE: Advice = Advice::new(
+    "Check the ICP documentation to make sure APIs are being called in the correct message types.",
+    "calling-a-system-api-from-the-wrong-mode",
+);
+
 /// A system call under way: the host's state and the canister's memory.
 pub(super) struct Access<'a, 'b> {
     caller: &'a mut Caller<'b, Host>,
     name: &'static str,
+}
+
+/// A range that does not lie within what it should.
+fn outside(what: &str, from: u64, len: u64, size: usize) -> Trap {
+    Trap::contract(if from.checked_add(len).is_some() {
+        format!("{what}: src={from} + length={len} exceeds the slice size={size}")
+    } else {
+        format!("{what}: src={from} + length={len} is an invalid address")
+    })
+}
+
+/// `from..from + len` as a range of something with `size` bytes, if it lies within.
+fn within(from: u64, len: u64, size: usize) -> Option<std::ops::Range<usize>> {
+    let end = usize::try_from(from.checked_add(len)?).ok()?;
+    let from = usize::try_from(from).ok()?;
+    (end <= size).then_some(from..end)
 }
 
 impl<'a, 'b> Access<'a, 'b> {
@@ -67,18 +111,27 @@ impl<'a, 'b> Access<'a, 'b> {
             caller,
             name: call.name,
         };
-        let context = access.message()?.context;
-        if !call.allowed.contains(context) {
-            let text = format!(
-                "\"ic0_{}\" cannot be executed in {} mode",
-                call.name,
-                context.name()
-            );
-            return Err(Trap::contract(text));
+        if !call.allowed.contains(access.message()?.context) {
+            return Err(access.wrong_mode());
         }
         // The 1 that a call weighs less (see `costs`): entering a host function costs no fuel.
         access.charge(call.charge + 1)?;
         Ok(access)
+    }
+
+    /// Says that the function may not be called from where the message was entered.
+    pub(super) fn wrong_mode(&self) -> Trap {
+        let mode = self.message().map_or("no", Message::mode);
+        // The replica names these two the other way.
+        let separator = match self.name {
+            "root_key_copy" | "subnet_self_copy" => '.',
+            _ => '_',
+        };
+        let text = format!(
+            "\"ic0{separator}{}\" cannot be executed in {mode} mode",
+            self.name
+        );
+        Trap::Misuse(text, WRONG_MODE)
     }
 
     pub(super) fn message(&self) -> Result<&Message, Trap> {
@@ -122,93 +175,94 @@ impl<'a, 'b> Access<'a, 'b> {
         }
     }
 
-    fn outside(&self) -> Trap {
-        Trap::contract(format!("ic0.{}: the heap has no such range", self.name))
+    /// Takes the instructions for so many bytes that are moved.
+    pub(super) fn charge_bytes(&mut self, bytes: u64) -> Result<(), Trap> {
+        self.charge(bytes.saturating_mul(costs::PER_BYTE))
     }
 
-    /// Copies bytes of the canister's heap, which must not exceed `limit`.
-    pub(super) fn read(&mut self, from: u32, len: u32, limit: usize) -> Result<Vec<u8>, Trap> {
-        if len as usize > limit {
-            return Err(Trap::contract(format!(
-                "ic0.{}: {len} bytes, at most {limit}",
-                self.name
-            )));
+    fn memory(&self) -> Result<wasmtime::Memory, Trap> {
+        let missing = || Trap::contract("WebAssembly module must define memory");
+        self.caller.data().memory.ok_or_else(missing)
+    }
+
+    /// Bytes of the canister's heap. `what` names the range where it lies outside.
+    pub(super) fn heap(
+        &mut self,
+        what: &str,
+        from: impl Into<u64>,
+        len: impl Into<u64>,
+    ) -> Result<&[u8], Trap> {
+        let (from, len) = (from.into(), len.into());
+        let heap = self.memory()?.data(&*self.caller);
+        match within(from, len, heap.len()) {
+            Some(range) => Ok(&heap[range]),
+            None => Err(outside(what, from, len, heap.len())),
         }
-        self.charge(u64::from(len) * costs::PER_BYTE)?;
-        let memory = self.caller.data().memory.ok_or_else(|| self.outside())?;
-        let heap = memory.data(&*self.caller);
-        let bytes = heap
-            .get(from as usize..)
-            .and_then(|rest| rest.get(..len as usize));
-        bytes.map(<[u8]>::to_vec).ok_or_else(|| self.outside())
     }
 
-    /// Copies `bytes[offset..offset + len]` to the canister's heap.
+    /// Size of the canister's heap in bytes.
+    pub(super) fn heap_size(&self) -> Result<usize, Trap> {
+        Ok(self.memory()?.data_size(&*self.caller))
+    }
+
+    /// Copies `bytes[offset..offset + len]`, which is the `what` of the function's subject, to the canister's heap.
     pub(super) fn write(
         &mut self,
-        to: u32,
-        offset: u32,
-        len: u32,
+        (to, offset, len): (impl Into<u64>, impl Into<u64>, impl Into<u64>),
+        what: &str,
         bytes: &[u8],
     ) -> Result<(), Trap> {
-        let part = bytes
-            .get(offset as usize..)
-            .and_then(|rest| rest.get(..len as usize));
-        let Some(part) = part else {
-            let text = format!(
-                "ic0.{} payload: offset {offset} + size {len} of {}",
-                self.name,
-                bytes.len()
-            );
-            return Err(Trap::contract(text));
+        let (to, offset, len) = (to.into(), offset.into(), len.into());
+        self.charge_bytes(len)?;
+        let size = self.heap_size()?;
+        let Some(target) = within(to, len, size) else {
+            return Err(outside(&format!("ic0.{} heap", self.name), to, len, size));
         };
-        self.charge(u64::from(len) * costs::PER_BYTE)?;
-        let memory = self.caller.data().memory.ok_or_else(|| self.outside())?;
-        let heap = memory.data_mut(&mut *self.caller);
-        let target = heap
-            .get_mut(to as usize..)
-            .and_then(|rest| rest.get_mut(..len as usize));
-        match target {
-            Some(target) => {
-                target.copy_from_slice(part);
-                Ok(())
-            }
-            None => Err(self.outside()),
-        }
+        let Some(source) = within(offset, len, bytes.len()) else {
+            let what = format!("ic0.{} {what}", self.name);
+            return Err(outside(&what, offset, len, bytes.len()));
+        };
+        self.memory()?.data_mut(&mut *self.caller)[target].copy_from_slice(&bytes[source]);
+        Ok(())
     }
 
-    /// Copies part of something that the host holds: `what` borrows it from the message.
+    /// Copies part of something that the host holds: `of` borrows it from the message.
     pub(super) fn write_from(
         &mut self,
-        (to, offset, len): (u32, u32, u32),
-        what: impl FnOnce(&Message) -> &[u8],
+        range: (impl Into<u64>, impl Into<u64>, impl Into<u64>),
+        what: &str,
+        of: impl FnOnce(&Message) -> &[u8],
     ) -> Result<(), Trap> {
         // Taken out for the copy, so that message and heap can be borrowed together.
         let message = self.caller.data_mut().message.take();
         let result = match &message {
-            Some(message) => self.write(to, offset, len, what(message)),
+            Some(message) => self.write(range, what, of(message)),
             None => Err(Trap::contract("no message")),
         };
         self.caller.data_mut().message = message;
         result
     }
 
-    /// Writes a 128-bit number, little-endian.
-    pub(super) fn write_u128(&mut self, to: u32, value: u128) -> Result<(), Trap> {
+    /// Writes a 128-bit number, little-endian. The function's fixed charge covers it.
+    pub(super) fn write_u128(&mut self, to: impl Into<u64>, value: u128) -> Result<(), Trap> {
         let bytes = value.to_le_bytes();
-        self.write(to, 0, 16, &bytes)
+        let (to, size) = (to.into(), self.heap_size()?);
+        let Some(range) = within(to, bytes.len() as u64, size) else {
+            return Err(Trap::contract(format!(
+                "ic0_{} failed because dst + size is out of bounds.\
+                 Found dst = {to} and size = 16 while must be <= {size}",
+                self.name
+            )));
+        };
+        self.memory()?.data_mut(&mut *self.caller)[range].copy_from_slice(&bytes);
+        Ok(())
     }
 
     /// The heap and the host's state, for stable memory to copy between them.
     pub(super) fn heap_and_host(&mut self) -> Result<(&mut [u8], &mut Host), Trap> {
-        let memory = self.caller.data().memory.ok_or_else(|| self.outside())?;
+        let memory = self.memory()?;
         Ok(memory.data_and_store_mut(&mut *self.caller))
     }
-}
-
-/// A length as the canister sees it.
-pub(super) fn size(len: usize) -> Result<u32, Trap> {
-    u32::try_from(len).map_err(|_| Trap::contract("longer than a 32-bit memory can hold"))
 }
 
 /// Upper half first, as `ic0` passes 128-bit numbers.

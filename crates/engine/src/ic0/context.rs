@@ -9,7 +9,8 @@ const TABLE: &str = include_str!("contexts.csv");
 
 macro_rules! contexts {
     ($($variant:ident $code:literal $name:literal;)+) => {
-        /// Where an execution was entered. The names are those of the specification's table.
+        /// Where an execution was entered. The codes are those of the specification's table, the names those
+        /// that the replica gives in errors.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Context { $($variant,)+ }
 
@@ -31,10 +32,14 @@ contexts! {
     Update "U" "update";
     ReplicatedQuery "RQ" "replicated query";
     Query "NRQ" "non replicated query";
+    Transform "TQ" "non replicated query";
     CompositeQuery "CQ" "composite query";
     Reply "Ry" "reply callback";
     Reject "Rt" "reject callback";
+    CompositeReply "CRy" "composite reply callback";
+    CompositeReject "CRt" "composite reject callback";
     Cleanup "C" "cleanup";
+    CompositeCleanup "CC" "composite cleanup";
     Inspect "F" "inspect message";
     System "T" "system task";
 }
@@ -46,7 +51,21 @@ impl Context {
 
     /// Changes are kept, and agreed on by the subnet.
     pub(crate) fn is_replicated(self) -> bool {
-        !matches!(self, Self::Query | Self::CompositeQuery | Self::Inspect)
+        !matches!(
+            self,
+            Self::Query
+                | Self::Transform
+                | Self::CompositeQuery
+                | Self::CompositeReply
+                | Self::CompositeReject
+                | Self::CompositeCleanup
+                | Self::Inspect
+        )
+    }
+
+    /// Answers a query: more may be said, less memory may be touched.
+    pub(crate) fn is_query(self) -> bool {
+        self == Self::ReplicatedQuery || !self.is_replicated()
     }
 }
 
@@ -92,6 +111,11 @@ mod tests {
         let table = table();
         for (name, _) in canister_module::system_api::FUNCTIONS {
             assert!(table.contains_key(name), "{name}");
+        }
+        let codes: Vec<&str> = Context::ALL.iter().map(|(_, code)| *code).collect();
+        for line in TABLE.lines().skip(1) {
+            let (name, row) = line.split_once(',').unwrap();
+            assert!(row.split(' ').all(|code| codes.contains(&code)), "{name}");
         }
         assert_eq!(table.len(), canister_module::system_api::FUNCTIONS.len());
     }

@@ -3,34 +3,38 @@
 //!
 //! Each call first checks that it may be made from the current [`Context`] and pays its fixed charge; bytes
 //! that it moves cost 1 instruction each. What the canister does to the outside is collected in
-//! [`Effects`]; the subnet applies them only if the execution succeeds.
+//! [`Effects`]; the subnet applies them only if the execution succeeds. What it prints stays in any case.
 
 mod access;
 mod calls;
 mod canister;
 mod context;
+mod costs;
 mod cycles;
+mod limiter;
 mod message;
+mod pages;
 mod stable;
+mod variables;
 
-use std::{collections::BTreeMap, collections::HashSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use candid::Principal;
-use wasmtime::{Linker, Memory, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Linker, Memory};
 
 use crate::{
-    Time, certification::LazyCertificate, cycles::Prices, memory::StableMemory, topology::Directory,
+    SenderInfo, Time, certification::LazyCertificate, cycles::Prices, memory::StableMemory,
+    topology::Directory, wasm::Trap,
 };
+use pages::PageSet;
 
 pub(crate) use calls::{Callback, OutgoingCall};
 pub(crate) use context::Context;
 
 /// Longest reply to an update call, in bytes.
-const MAX_REPLY: usize = 2 * 1024 * 1024;
+const MAX_REPLY: u64 = 2 * 1024 * 1024;
 /// Longest reply to a query, in bytes.
-const MAX_QUERY_REPLY: usize = 3 * 1024 * 1024;
-/// Largest table of a canister, in elements.
-const MAX_TABLE: usize = canister_module::limits::TABLE_ELEMENTS;
+const MAX_QUERY_REPLY: u64 = 3 * 1024 * 1024;
 
 /// What a canister can know of itself and its subnet.
 #[derive(Clone)]
@@ -59,6 +63,10 @@ pub(crate) struct Environment {
     /// Instructions that a callback may execute: a call pays for it before.
     pub(crate) callback_limit: u64,
     pub(crate) memory64: bool,
+    /// What the controllers allow the heap to grow to, in bytes; 0: as far as it can.
+    pub(crate) wasm_memory_limit: u64,
+    /// The canister wants to be told where less than this is left of that.
+    pub(crate) wasm_memory_threshold: u64,
 }
 
 /// The message that is executed.
@@ -66,6 +74,9 @@ pub(crate) struct Message {
     pub(crate) context: Context,
     pub(crate) environment: Environment,
     pub(crate) caller: Principal,
+    /// What a canister says about the caller.
+    pub(crate) sender_info: Option<SenderInfo>,
+    /// The called method; of a system task, its hook.
     pub(crate) method: String,
     pub(crate) arg: Vec<u8>,
     /// Code and text, where a call of the canister was rejected.
@@ -103,20 +114,31 @@ pub(crate) struct Effects {
     building: Option<OutgoingCall>,
     pub(crate) cycles_accepted: u128,
     pub(crate) cycles_burned: u128,
-    /// What the canister printed.
-    pub(crate) log: Vec<String>,
+    pub(crate) cycles_minted: u128,
+    /// The heap grew, and less than the canister's threshold is left.
+    pub(crate) low_memory: bool,
+}
+
+/// A line of a canister's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogLine {
+    /// Of the message that printed it.
+    pub(crate) time: Time,
+    pub(crate) content: Vec<u8>,
 }
 
 /// The host's side of a store.
 pub(crate) struct Host {
     pub(crate) stable: StableMemory,
     pub(crate) memory: Option<Memory>,
-    pub(crate) limits: StoreLimits,
     message: Option<Message>,
     effects: Effects,
+    log: Vec<Vec<u8>>,
     limit: u64,
-    /// 4 KiB pages of stable memory that this message wrote.
-    stable_pages: HashSet<u64>,
+    /// Pages of stable memory that this message wrote.
+    written: PageSet,
+    /// Pages of stable memory that this message read or wrote.
+    touched: PageSet,
 }
 
 impl Host {
@@ -124,15 +146,12 @@ impl Host {
         Self {
             stable,
             memory: None,
-            limits: StoreLimitsBuilder::new()
-                .table_elements(MAX_TABLE)
-                .instances(1)
-                .memories(1)
-                .build(),
             message: None,
             effects: Effects::default(),
+            log: Vec::new(),
             limit: 0,
-            stable_pages: HashSet::new(),
+            written: PageSet::default(),
+            touched: PageSet::default(),
         }
     }
 
@@ -141,24 +160,101 @@ impl Host {
         self.message = Some(message);
         self.effects = Effects::default();
         self.limit = limit;
-        self.stable_pages.clear();
+        self.log.clear();
+        self.written.clear();
+        self.touched.clear();
     }
 
-    /// Ends it, and hands out what it did.
-    pub(crate) fn end(&mut self) -> Effects {
-        self.message = None;
-        std::mem::take(&mut self.effects)
+    /// Ends it, and hands out what it did, and what it printed; a trap leaves a line too.
+    pub(crate) fn end(&mut self, trap: Option<&Trap>) -> (Effects, Vec<LogLine>) {
+        let time = self.message.take().map(|message| message.environment.time);
+        let time = time.unwrap_or_default();
+        let printed = std::mem::take(&mut self.log).into_iter();
+        let last = trap.and_then(Trap::log_line).map(String::into_bytes);
+        let line = |content| LogLine { time, content };
+        let log = printed.chain(last).map(line).collect();
+        (std::mem::take(&mut self.effects), log)
     }
 }
 
-/// Links all of `ic0`.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
+impl Message {
+    /// How the replica calls the entry point, in errors.
+    fn mode(&self) -> &'static str {
+        match (self.context, self.method.as_str()) {
+            (Context::System, "canister_heartbeat") => "heartbeat",
+            (Context::System, "canister_global_timer") => "global timer",
+            (Context::System, "canister_on_low_wasm_memory") => "on low Wasm memory",
+            (context, _) => context.name(),
+        }
+    }
+}
+
+/// Links all of `ic0`, for modules with a 32-bit or with a 64-bit memory.
+pub(crate) fn linker(engine: &wasmtime::Engine, memory64: bool) -> wasmtime::Result<Linker<Host>> {
+    if memory64 {
+        link::<u64>(engine)
+    } else {
+        link::<u32>(engine)
+    }
+}
+
+fn link<P: access::Pointer>(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     let calls = access::SystemCalls::new();
-    message::link(&mut linker, &calls)?;
-    canister::link(&mut linker, &calls)?;
-    calls::link(&mut linker, &calls)?;
-    cycles::link(&mut linker, &calls)?;
-    stable::link(&mut linker, &calls)?;
+    message::link::<P>(&mut linker, &calls)?;
+    canister::link::<P>(&mut linker, &calls)?;
+    variables::link::<P>(&mut linker, &calls)?;
+    calls::link::<P>(&mut linker, &calls)?;
+    cycles::link::<P>(&mut linker, &calls)?;
+    costs::link::<P>(&mut linker, &calls)?;
+    stable::link::<P>(&mut linker, &calls)?;
     Ok(linker)
+}
+
+#[cfg(test)]
+mod tests {
+    use canister_module::system_api::{FUNCTIONS, signature};
+    use wasmtime::{Extern, Module, Store};
+
+    use super::*;
+
+    /// Each function that a module may import is linked, with the same type; no other is.
+    #[test]
+    fn what_may_be_imported_is_what_is_linked() {
+        let engine = wasmtime::Engine::default();
+        for memory64 in [false, true] {
+            let linker = linker(&engine, memory64).unwrap();
+            let mut store = Store::new(&engine, Host::new(StableMemory::new()));
+            let mut linked: Vec<String> = linker
+                .iter(&mut store)
+                .map(|(module, name, function)| {
+                    assert!(matches!(function, Extern::Func(_)));
+                    assert_eq!(module, "ic0");
+                    name.to_owned()
+                })
+                .collect();
+            linked.sort();
+            let mut module = "(module".to_owned();
+            let mut importable = Vec::new();
+            for (name, _) in FUNCTIONS {
+                let Some((params, results)) = signature(name, memory64) else {
+                    continue;
+                };
+                importable.push((*name).to_owned());
+                let types = |types: Vec<_>| {
+                    let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+                    types.join(" ")
+                };
+                module += &format!(
+                    "(import \"ic0\" \"{name}\" (func (param {}) (result {})))",
+                    types(params),
+                    types(results)
+                );
+            }
+            module += ")";
+            assert_eq!(linked, importable);
+            let module = Module::new(&engine, wat::parse_str(&module).unwrap()).unwrap();
+            linker.instantiate(&mut store, &module).unwrap();
+        }
+    }
 }

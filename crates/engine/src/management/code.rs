@@ -11,7 +11,7 @@ use ic_management_canister_types::{
 use super::{Outcome, controlled, controlled_mut, decode, done};
 use crate::{
     ErrorCode, Reject,
-    ic0::{Context, Effects, Message},
+    ic0::{Context, Effects, LogLine, Message},
     memory::StableMemory,
     subnet::{Held, Subnet},
     wasm::{Callable, Instance, Program, Run, Trap, costs},
@@ -96,6 +96,8 @@ struct Hooks<'a> {
     instructions: u64,
     /// Cycles that hooks have burned so far.
     burned: u128,
+    /// What hooks have printed so far.
+    log: Vec<LogLine>,
 }
 
 impl Hooks<'_> {
@@ -119,6 +121,7 @@ impl Hooks<'_> {
             context,
             environment,
             caller: self.sender,
+            sender_info: None,
             method: String::new(),
             arg,
             reject: None,
@@ -133,8 +136,10 @@ impl Hooks<'_> {
         let Run {
             result,
             instructions,
+            log,
         } = instance.run(callable, message, limit);
         self.instructions += instructions;
+        self.log.extend(log);
         if let Ok(effects) = &result {
             self.burned += effects.cycles_burned;
         }
@@ -181,13 +186,15 @@ fn fresh(
         sender,
         instructions: 0,
         burned: 0,
+        log: Vec::new(),
     };
     let started = hooks.begin(&mut instance, "canister_init", arg);
-    let instructions = hooks.instructions;
+    let (instructions, log) = (hooks.instructions, hooks.log);
     subnet
         .metrics
         .count(id, "install_code", "system", instructions);
-    let effects = started.map_err(|trap| subnet.trapped(id, &trap))?;
+    subnet.append_log(id, log);
+    let effects = started.map_err(|trap| trap.reject(id))?;
     subnet.put(id, instance, effects, true);
     Ok(())
 }
@@ -220,6 +227,7 @@ fn upgrade(
         sender,
         instructions: 0,
         burned: 0,
+        log: Vec::new(),
     };
     let result = hooks.upgrade(
         &mut old,
@@ -227,8 +235,9 @@ fn upgrade(
         arg,
         flags.skip_pre_upgrade.unwrap_or(false),
     );
-    let instructions = hooks.instructions;
+    let (instructions, log) = (hooks.instructions, hooks.log);
     subnet.metrics.count(id, "upgrade", "system", instructions);
+    subnet.append_log(id, log);
     match result {
         Ok((instance, effects)) => {
             subnet.put(id, instance, effects, false);
@@ -240,7 +249,7 @@ fn upgrade(
                 canister.instance = Some(old);
             }
             Err(match failed {
-                Failed::Trap(trap) => subnet.trapped(id, &trap),
+                Failed::Trap(trap) => trap.reject(id),
                 Failed::Instance(message) => Reject::of(id, ErrorCode::InvalidWasm, &message),
             })
         }
@@ -291,7 +300,6 @@ impl Hooks<'_> {
                 // What the old code certified last stands, unless the new one certifies something else.
                 effects.certified_data = effects.certified_data.or(before.certified_data);
                 effects.cycles_burned = self.burned;
-                effects.log.splice(0..0, before.log);
                 Ok((new, effects))
             }
             Err(trap) => {

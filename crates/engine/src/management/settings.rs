@@ -190,7 +190,12 @@ pub(super) fn status(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outc
             canister_history_size: 0_u8.into(),
             wasm_chunk_store_size: 0_u8.into(),
             snapshots_size: 0_u8.into(),
-            log_memory_store_size: canister.log.iter().map(String::len).sum::<usize>().into(),
+            log_memory_store_size: canister
+                .log
+                .iter()
+                .map(|line| line.content.len())
+                .sum::<usize>()
+                .into(),
         },
         cycles: canister.balance.into(),
         reserved_cycles: 0_u8.into(),

@@ -15,7 +15,7 @@ use super::{
     tracked::{Saved, Tracked},
 };
 use crate::{
-    ic0::{Effects, Host, Message},
+    ic0::{Effects, Host, LogLine, Message},
     memory::{Heap, StableMemory},
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Run {
     pub(crate) result: Result<Effects, Trap>,
     /// Instructions that it executed.
     pub(crate) instructions: u64,
+    /// What it printed, whether it trapped or not.
+    pub(crate) log: Vec<LogLine>,
 }
 
 /// An instance of a program. See the module's documentation.
@@ -184,7 +186,7 @@ impl Live {
         let memory64 = program.module.memory64;
         let width = runtime.width(memory64);
         let mut store = Store::new(&width.engine, Host::new(stable));
-        store.limiter(|host| &mut host.limits);
+        store.limiter(|host| host);
         let instantiated = store.set_fuel(u64::MAX).and_then(|()| {
             let (result, heap) = Heap::create_during(file, || {
                 width.linker.instantiate(&mut store, &program.compiled)
@@ -232,14 +234,12 @@ impl Live {
             .and_then(|()| self.enter(callable));
         let left = self.store.get_fuel().unwrap_or(0);
         let instructions = (fuel - left.min(fuel)).saturating_sub(1);
-        let effects = self.store.data_mut().end();
-        let result = match result {
-            Ok(()) => Ok(effects),
-            Err(error) => Err(Trap::from_wasmtime(&error, limit)),
-        };
+        let trap = result.err().map(|error| Trap::from_wasmtime(&error, limit));
+        let (effects, log) = self.store.data_mut().end(trap.as_ref());
         Run {
-            result,
+            result: trap.map_or(Ok(effects), Err),
             instructions,
+            log,
         }
     }
 

@@ -27,7 +27,7 @@ use crate::{ic0, ic0::Host, memory::HeapCreator};
 
 use compiled::Compiled;
 pub(crate) use instance::{Callable, Instance, Run};
-pub(crate) use trap::Trap;
+pub(crate) use trap::{Advice, Trap};
 
 /// Deepest stack of Wasm frames, in bytes.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -146,7 +146,7 @@ impl Width {
             .cache(cache);
         let failed = |error: wasmtime::Error| RuntimeError(format!("wasmtime: {error:#}"));
         let engine = wasmtime::Engine::new(&config).map_err(failed)?;
-        let linker = ic0::linker(&engine).map_err(failed)?;
+        let linker = ic0::linker(&engine, memory64).map_err(failed)?;
         Ok(Self { engine, linker })
     }
 }

@@ -1,10 +1,55 @@
-//! Why a message execution ended early.
+//! Why a message execution ended early, in the words of the replica.
 
 use std::fmt;
 
 use candid::Principal;
 
 use crate::{ErrorCode, Reject};
+
+/// Page that the replica's advice links to.
+const DOCUMENTATION: &str = "https://internetcomputer.org/docs/current/references/execution-errors";
+
+/// What the replica says where a module, more likely than its author, is wrong.
+const TOOLCHAIN: &str = "If you are running this canister in a test environment (e.g., dfx), make sure the test \
+     environment is up to date. Otherwise, this is likely an error with the compiler/CDK toolchain being used to \
+     build the canister. Please report the error to IC devs on the forum: https://forum.dfinity.org and include \
+     which language/CDK was used to create the canister.";
+
+const TRAPPED: &str = "Consider gracefully handling failures from this canister or altering the canister to handle \
+     exceptions.";
+const OUT_OF_INSTRUCTIONS: Advice = Advice::new(
+    "Try optimizing this method to consume fewer instructions or split the work across multiple messages.",
+    "instruction-limit-exceeded",
+);
+const MEMORY_ACCESS: Advice = Advice::new(
+    "Try optimizing the use of stable memory so that individual messages don't need to access as much stable \
+     memory.",
+    "memory-access-limit-exceeded",
+);
+const WASM_MEMORY: Advice = Advice::new(
+    "Try checking the canister for a possible memory leak or modifying it to use more stable memory instead of \
+     Wasm memory.",
+    "wasm-memory-limit-exceeded",
+);
+
+/// What a client is told to do about an error, and the section of the documentation about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Advice {
+    suggestion: &'static str,
+    section: &'static str,
+}
+
+impl Advice {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self::new("", "");
+
+    pub(crate) const fn new(suggestion: &'static str, section: &'static str) -> Self {
+        Self {
+            suggestion,
+            section,
+        }
+    }
+}
 
 /// What ended an execution before it returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,14 +58,24 @@ pub(crate) enum Trap {
     Called(String),
     /// WebAssembly trapped; the text is that of the Internet Computer.
     Wasm(&'static str),
-    /// The canister broke a rule of the system API.
+    /// The canister broke a rule of the system API that its compiler should keep.
     Contract(String),
+    /// The canister broke a rule of the system API that its author should keep.
+    Misuse(String, Advice),
+    /// The same, said without the word contract.
+    Refused(String),
+    /// The canister named a principal that is too long to be one.
+    Principal,
+    /// A callback that the table does not have.
+    NoFunction(u64),
     /// It ran for too long, as a system call finds, which does not know for how long it may.
     OutOfInstructions,
     /// It executed more than so many instructions.
     InstructionLimit(u64),
-    /// A callback that the table does not have.
-    NoFunction(u64),
+    /// It touched too many pages of its stable memory.
+    MemoryAccess(String),
+    /// Its heap grew beyond the limit that its controllers have set, both in bytes.
+    WasmMemoryLimit { bytes: u64, limit: u64 },
 }
 
 impl fmt::Display for Trap {
@@ -28,7 +83,15 @@ impl fmt::Display for Trap {
         match self {
             Self::Called(text) => write!(f, "Canister called `ic0.trap` with message: '{text}'"),
             Self::Wasm(text) => write!(f, "Canister trapped: {text}"),
-            Self::Contract(text) => write!(f, "Canister violated contract: {text}"),
+            Self::Contract(text) | Self::Misuse(text, _) => {
+                write!(f, "Canister violated contract: {text}")
+            }
+            Self::Refused(text) => f.write_str(text),
+            Self::Principal => f.write_str("Canister provided invalid principal id"),
+            Self::NoFunction(index) => write!(
+                f,
+                "Canister requested to invoke a non-existent Wasm function {index} from table 0"
+            ),
             Self::OutOfInstructions => f.write_str(
                 "Canister exceeded the limit of instructions for single message execution.",
             ),
@@ -36,9 +99,17 @@ impl fmt::Display for Trap {
                 f,
                 "Canister exceeded the limit of {limit} instructions for single message execution."
             ),
-            Self::NoFunction(function) => write!(
+            Self::MemoryAccess(text) => {
+                write!(f, "Canister exceeded memory access limits: {text}")
+            }
+            Self::WasmMemoryLimit { bytes, limit } => write!(
                 f,
-                "Canister requested to invoke a non-existent Wasm function {function} from table 0"
+                "Canister exceeded its current Wasm memory limit of {limit} bytes. The peak Wasm memory usage was \
+                 {bytes} bytes. If the canister reaches 4GiB, then it may stop functioning and may become \
+                 unrecoverable. Please reach out to the canister owner to investigate the reason for the increased \
+                 memory usage. It might be necessary to move data from the Wasm memory to the stable memory. If \
+                 such high Wasm memory usage is expected and safe, then the developer can increase the Wasm memory \
+                 limit in the canister settings."
             ),
         }
     }
@@ -74,17 +145,64 @@ impl Trap {
         }
     }
 
-    /// The reject that a caller sees.
-    pub(crate) fn reject(&self, canister: Principal) -> Reject {
-        let code = match self {
+    /// The line that it leaves in the canister's log, if it leaves one.
+    pub(crate) fn log_line(&self) -> Option<String> {
+        match self {
+            Self::Called(text) if text.is_empty() => Some("[TRAP]: (no message)".to_owned()),
+            Self::Called(text) => Some(format!("[TRAP]: {text}")),
+            Self::Wasm(text) => Some(format!("[TRAP]: {text}")),
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
             Self::Called(_) => ErrorCode::CalledTrap,
             Self::Wasm(_) => ErrorCode::Trapped,
-            Self::Contract(_) => ErrorCode::ContractViolation,
+            Self::Contract(_) | Self::Misuse(..) | Self::Refused(_) | Self::Principal => {
+                ErrorCode::ContractViolation
+            }
+            Self::NoFunction(_) => ErrorCode::FunctionNotFound,
             Self::OutOfInstructions | Self::InstructionLimit(_) => {
                 ErrorCode::InstructionLimitExceeded
             }
-            Self::NoFunction(_) => ErrorCode::FunctionNotFound,
+            Self::MemoryAccess(_) => ErrorCode::MemoryAccessLimitExceeded,
+            Self::WasmMemoryLimit { .. } => ErrorCode::WasmMemoryLimitExceeded,
+        }
+    }
+
+    /// What a client is told besides the error itself.
+    fn help(&self) -> String {
+        let advice = match self {
+            Self::Contract(_) | Self::Principal | Self::NoFunction(_) => {
+                return TOOLCHAIN.to_owned();
+            }
+            Self::Refused(_) => Advice::NONE,
+            Self::Called(_) => Advice::new(TRAPPED, "trapped-explicitly"),
+            Self::Wasm(_) => Advice::new(TRAPPED, "trapped"),
+            Self::Misuse(_, advice) => *advice,
+            Self::OutOfInstructions | Self::InstructionLimit(_) => OUT_OF_INSTRUCTIONS,
+            Self::MemoryAccess(_) => MEMORY_ACCESS,
+            Self::WasmMemoryLimit { .. } => WASM_MEMORY,
         };
-        Reject::of(canister, code, &self.to_string())
+        if advice == Advice::NONE {
+            return String::new();
+        }
+        let Advice {
+            suggestion,
+            section,
+        } = advice;
+        format!("{suggestion} See documentation: {DOCUMENTATION}#{section}")
+    }
+
+    /// The reject that a caller sees.
+    pub(crate) fn reject(&self, canister: Principal) -> Reject {
+        let help = self.help();
+        let text = if help.is_empty() {
+            self.to_string()
+        } else {
+            format!("{self}.\n{help}")
+        };
+        Reject::of(canister, self.code(), &text)
     }
 }
