@@ -1,15 +1,17 @@
 //! What end-to-end tests start and look at: the built programs, a subnet with the registry on it, processes.
 //!
-//! Programs are those that cargo built beside the tests (`target/release/{localnet,indus}`), modules those of
+//! Programs are those that cargo built beside the tests (`target/release/{localnet,indus,pocket-ic}`), modules those of
 //! `scripts/build` (`target/canisters`). A test that misses one fails with the command that makes it.
 //!
 //! Invariant: a process that is started here ends with the test, however the test ends.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod pocket;
 mod processes;
 mod subnet;
 
+pub use pocket::{application, pocket_ic, pocket_ic_server, server_url};
 pub use processes::{Run, processes_with, signal, wait_until};
 pub use subnet::Subnet;
 
@@ -23,7 +25,7 @@ pub fn project() -> PathBuf {
         .into()
 }
 
-/// A program that cargo built: `localnet` or `indus`.
+/// A program that cargo built: `localnet`, `indus` or `pocket-ic`.
 pub fn program(name: &str) -> PathBuf {
     // A test runs from <target>/release/deps.
     let test = std::env::current_exe().unwrap();

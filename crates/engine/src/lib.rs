@@ -30,6 +30,7 @@ mod metrics;
 mod network;
 mod queries;
 mod reject;
+mod stable_access;
 mod subnet;
 mod topology;
 mod types;

@@ -474,7 +474,11 @@ impl Reader {
     }
 
     /// Does something with a canister that exists.
-    fn with_canister<T>(&self, id: &Principal, act: impl FnOnce(&mut Subnet) -> T) -> Option<T> {
+    pub(crate) fn with_canister<T>(
+        &self,
+        id: &Principal,
+        act: impl FnOnce(&mut Subnet) -> T,
+    ) -> Option<T> {
         let subnet = self.directory.of_canister(id)?;
         let mut subnet = self.member(subnet).subnet.lock();
         subnet.canisters.contains_key(id).then(|| act(&mut subnet))

@@ -66,7 +66,8 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    const FULL: Self = Self {
+    /// Everything.
+    pub(crate) const FULL: Self = Self {
         targets: None,
         queries_only: false,
     };

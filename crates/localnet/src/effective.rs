@@ -87,7 +87,7 @@ pub(crate) fn goes_anywhere(message: &Message<'_>) -> bool {
 }
 
 /// The canister that a message to the management canister is about.
-fn subject(method: &str, arg: &[u8]) -> Option<Principal> {
+pub(crate) fn subject(method: &str, arg: &[u8]) -> Option<Principal> {
     match method {
         "provisional_create_canister_with_cycles" => None,
         "install_chunked_code" => {
@@ -97,7 +97,8 @@ fn subject(method: &str, arg: &[u8]) -> Option<Principal> {
     }
 }
 
-fn decode<T: CandidType + for<'a> Deserialize<'a>>(arg: &[u8]) -> Option<T> {
+/// Reads a Candid argument within a quota.
+pub(crate) fn decode<T: CandidType + for<'a> Deserialize<'a>>(arg: &[u8]) -> Option<T> {
     let mut config = DecoderConfig::new();
     config
         .set_decoding_quota(DECODING_QUOTA)

@@ -1,4 +1,4 @@
-//! A local subnet: the IC HTTP interface around [`engine`].
+//! A local subnet: the IC HTTP interface around [`engine`], and the REST protocol of PocketIC beside it.
 //!
 //! ```text
 //!   bytes ─ http ─▶ cbor ─▶ envelope ─▶ authentication, effective ─▶ executor ─▶ engine
@@ -18,6 +18,7 @@
 
 mod answer;
 mod authentication;
+mod cache;
 mod cbor;
 mod effective;
 mod envelope;
@@ -25,13 +26,17 @@ mod executor;
 mod expiry;
 mod hash;
 mod http;
+mod listener;
+mod pocket;
 mod public_key;
 mod refusal;
 mod server;
 mod status_file;
 
+pub use cache::module_cache;
 pub use executor::{PATIENCE, TICK};
 pub use expiry::{MAX_TTL, PERMITTED_DRIFT};
 pub use http::{BODY_TIMEOUT, MAX_BODY, MAX_CALL};
+pub use pocket::{PocketConfig, PocketServer};
 pub use server::{Config, Identity, Server, StartError};
 pub use status_file::StatusFile;

@@ -6,20 +6,15 @@ use std::{
     time::Duration,
 };
 
-use axum::serve::ListenerExt as _;
 use candid::Principal;
 use engine::{Network, NetworkConfig};
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::{
-    answer,
     executor::{Executor, wall_clock},
     http::{App, router},
+    listener::Listener,
 };
-
-/// How long requests under way may take when the server stops.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Where and what to serve.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +38,8 @@ pub enum StartError {
     Network(#[from] engine::SetupError),
     #[error("can't start the thread of the network: {0}")]
     Thread(io::Error),
+    #[error("the network has stopped")]
+    Stopped,
 }
 
 /// What a client needs to know of a network.
@@ -57,11 +54,9 @@ pub struct Identity {
 
 /// A running server. Dropping it stops it without a farewell.
 pub struct Server {
-    address: SocketAddr,
+    listener: Listener,
     identity: Identity,
     executor: Executor,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<io::Result<()>>,
 }
 
 impl Server {
@@ -72,8 +67,7 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let address = SocketAddr::new(config.address, config.port);
         let listen = |error| StartError::Listen { address, error };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let bound = Listener::bind(address).await.map_err(listen)?;
 
         let network = Network::new(&NetworkConfig::new(wall_clock(), config.seed))?;
         let identity = Identity {
@@ -82,33 +76,20 @@ impl Server {
             default_effective_canister_id: network.default_effective_canister_id(),
         };
         let executor = Executor::spawn(network).map_err(StartError::Thread)?;
-        let app = App {
-            executor: executor.clone(),
-            status: answer::status(&identity.root_key).into(),
-        };
-
-        let (stop, stopped) = oneshot::channel::<()>();
-        let listener = listener.tap_io(|connection| {
-            // Answers are small and whole; without this they would wait for an acknowledgement.
-            let _ = connection.set_nodelay(true);
-        });
-        let serve = axum::serve(listener, router(app)).with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
-        let serving = tokio::spawn(serve.into_future());
+        let live = executor.go_live(Duration::ZERO).await;
+        live.map_err(|_| StartError::Stopped)?;
+        let app = App::new(executor.clone());
         Ok(Self {
-            address,
+            listener: bound.serve(router(app)),
             identity,
             executor,
-            stop,
-            serving,
         })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     #[must_use]
@@ -123,12 +104,6 @@ impl Server {
 
     /// Stops: no new connection, and requests under way have a short time to end.
     pub async fn stop(self) {
-        let Self {
-            stop, mut serving, ..
-        } = self;
-        let _ = stop.send(());
-        if timeout(FAREWELL, &mut serving).await.is_err() {
-            serving.abort();
-        }
+        self.listener.stop().await;
     }
 }

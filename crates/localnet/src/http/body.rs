@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Bytes, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::Request,
     http::{HeaderMap, header},
 };
@@ -28,12 +28,7 @@ pub(super) async fn take(request: Request, limit: usize) -> Result<Bytes, Refusa
     if announced(&head.headers).is_some_and(|len| len > ABSORBED) {
         return Err(Refusal::TooLarge { limit });
     }
-    let taken = timeout(BODY_TIMEOUT, to_bytes(body, ABSORBED)).await;
-    let body = taken
-        .map_err(|_| Refusal::TooSlow {
-            seconds: BODY_TIMEOUT.as_secs(),
-        })?
-        .map_err(|_| Refusal::BrokenOff { limit: ABSORBED })?;
+    let body = whole(body, ABSORBED).await?;
     if body.len() > limit {
         return Err(Refusal::TooLarge { limit });
     }
@@ -41,6 +36,16 @@ pub(super) async fn take(request: Request, limit: usize) -> Result<Bytes, Refusa
         return Err(Refusal::WrongContentType);
     }
     Ok(body)
+}
+
+/// Takes a whole body of at most `limit` bytes.
+pub(crate) async fn whole(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let taken = timeout(BODY_TIMEOUT, to_bytes(body, limit)).await;
+    taken
+        .map_err(|_| Refusal::TooSlow {
+            seconds: BODY_TIMEOUT.as_secs(),
+        })?
+        .map_err(|_| Refusal::BrokenOff { limit })
 }
 
 fn is_cbor(headers: &HeaderMap) -> bool {

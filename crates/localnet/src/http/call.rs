@@ -10,10 +10,9 @@ use engine::Ingress;
 use super::{App, MAX_CALL, body, cbor, effective};
 use crate::{
     answer,
-    authentication::authenticate,
     effective::{check_effective, goes_anywhere},
     envelope::{Envelope, EnvelopeError, Request as Content},
-    executor::{CallOutcome, Destination, wall_clock},
+    executor::{CallOutcome, Destination},
     refusal::Refusal,
 };
 
@@ -48,7 +47,7 @@ async fn call(
     let effective = effective(uri, id)?;
     let (to, ingress) = {
         let envelope = Envelope::decode(&body, "call")?;
-        authenticate(&envelope, wall_clock())?;
+        app.authenticate(&envelope)?;
         let Content::Call(message) = envelope.request else {
             return Err(EnvelopeError::WrongRequestType { expected: "call" }.into());
         };

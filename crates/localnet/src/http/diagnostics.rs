@@ -10,22 +10,21 @@ use axum::{
 use engine::MethodMetrics;
 
 use super::{App, cbor};
-use crate::refusal::Refusal;
 
 pub(super) async fn status(State(app): State<App>) -> Response {
     cbor(app.status.to_vec())
 }
 
-pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Refusal> {
-    let text = exposition(&app.executor.metrics().await?);
-    Ok((
+pub(super) async fn metrics(State(app): State<App>) -> Response {
+    let text = exposition(&app.executor.metrics());
+    (
         [(
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
         text,
     )
-        .into_response())
+        .into_response()
 }
 
 fn exposition(methods: &[MethodMetrics]) -> String {

@@ -29,19 +29,55 @@ use axum::{
 use candid::Principal;
 use engine::Effective;
 
-use crate::{executor::Executor, refusal::Refusal};
+use crate::{
+    answer,
+    authentication::{AuthenticationError, Authority, authenticate},
+    envelope::Envelope,
+    executor::Executor,
+    refusal::Refusal,
+};
 
+pub(crate) use body::whole as whole_body;
 pub use body::{BODY_TIMEOUT, MAX_BODY, MAX_CALL};
 
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
-    pub(crate) executor: Executor,
+    executor: Executor,
     /// Body of the answer of the status endpoint.
-    pub(crate) status: Arc<[u8]>,
+    status: Arc<[u8]>,
+    /// Whether who sends a request must be proved.
+    authenticates: bool,
 }
 
-/// All routes.
+impl App {
+    pub(crate) fn new(executor: Executor) -> Self {
+        Self {
+            status: answer::status(executor.reader().root_key()).into(),
+            executor,
+            authenticates: true,
+        }
+    }
+
+    /// Believes every request whom it says that it is from, and whatever its expiry.
+    pub(crate) fn without_authentication(self) -> Self {
+        Self {
+            authenticates: false,
+            ..self
+        }
+    }
+
+    /// Checks who sends a request, and that it is not stale.
+    fn authenticate(&self, envelope: &Envelope<'_>) -> Result<Authority, AuthenticationError> {
+        if self.authenticates {
+            authenticate(envelope, self.executor.now())
+        } else {
+            Ok(Authority::FULL)
+        }
+    }
+}
+
+/// All routes. The state is one network; more than one network means more than one router.
 pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new()
         .route("/api/v2/status", get(diagnostics::status))
@@ -84,7 +120,7 @@ fn cbor(body: Vec<u8>) -> Response {
 }
 
 /// Lets pages of any origin read the answers (Fetch standard, "CORS protocol").
-async fn cross_origin(request: Request, next: Next) -> Response {
+pub(crate) async fn cross_origin(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
     let mut response = if preflight {
         StatusCode::NO_CONTENT.into_response()

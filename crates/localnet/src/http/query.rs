@@ -9,10 +9,9 @@ use engine::Query;
 use super::{App, MAX_BODY, body, cbor, effective};
 use crate::{
     answer,
-    authentication::authenticate,
     effective::check_effective,
     envelope::{Envelope, EnvelopeError, Request as Content},
-    executor::{Destination, wall_clock},
+    executor::Destination,
     refusal::Refusal,
 };
 
@@ -26,7 +25,7 @@ pub(super) async fn query(
     let effective = effective(&uri, &id)?;
     let (request_id, query) = {
         let envelope = Envelope::decode(&body, "query")?;
-        authenticate(&envelope, wall_clock())?;
+        app.authenticate(&envelope)?;
         let Content::Query(message) = envelope.request else {
             return Err(EnvelopeError::WrongRequestType { expected: "query" }.into());
         };
@@ -41,16 +40,10 @@ pub(super) async fn query(
         (envelope.request_id, query)
     };
     drop(body);
-    let outcome = app
-        .executor
-        .query(
-            Destination {
-                effective,
-                anywhere: false,
-            },
-            query,
-            request_id,
-        )
-        .await?;
+    let to = Destination {
+        effective,
+        anywhere: false,
+    };
+    let outcome = app.executor.query(to, query, &request_id)?;
     Ok(cbor(answer::query(&outcome)))
 }

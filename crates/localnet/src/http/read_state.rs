@@ -13,9 +13,9 @@ use engine::Effective;
 use super::{App, MAX_BODY, body, cbor, effective};
 use crate::{
     answer,
-    authentication::{AuthenticationError, Authority, authenticate},
+    authentication::{AuthenticationError, Authority},
     envelope::{Envelope, EnvelopeError, Request as Content},
-    executor::{Destination, wall_clock},
+    executor::Destination,
     refusal::Refusal,
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn read_state(
     let effective = effective(&uri, &id)?;
     let (sender, paths) = {
         let envelope = Envelope::decode(&body, "read_state")?;
-        let authority = authenticate(&envelope, wall_clock())?;
+        let authority = app.authenticate(&envelope)?;
         let Content::ReadState(paths) = envelope.request else {
             return Err(EnvelopeError::WrongRequestType {
                 expected: "read_state",
@@ -44,7 +44,7 @@ pub(super) async fn read_state(
         effective,
         anywhere: false,
     };
-    let certificate = app.executor.read_state(to, sender, paths).await?;
+    let certificate = app.executor.read_state(to, &sender, &paths)?;
     Ok(cbor(answer::read_state(&certificate)))
 }
 
