@@ -1,9 +1,14 @@
 //! A canister: its settings, its status, and the instance that runs its module.
 
+pub(crate) mod chunks;
+pub(crate) mod history;
+pub(crate) mod log;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use candid::Principal;
 
+use self::{chunks::ChunkStore, history::History, log::Log};
 use crate::{
     ErrorCode, Reject, Time,
     calls::Origin,
@@ -13,15 +18,21 @@ use crate::{
     wasm::{Instance, Program},
 };
 
-/// Lines of the log that are kept.
-const MAX_LOG_LINES: usize = 1_000;
+/// A call that the management canister answers later.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) origin: Origin,
+    /// Cycles that go back with the answer.
+    pub(crate) cycles: u128,
+    pub(crate) since: Time,
+}
 
 /// Whether a canister takes calls.
 #[derive(Debug)]
 pub(crate) enum Status {
     Running,
     /// Waits for its open call contexts; these `stop_canister` calls wait with it.
-    Stopping(Vec<Origin>),
+    Stopping(Vec<Waiting>),
     Stopped,
 }
 
@@ -36,6 +47,16 @@ impl Status {
     }
 }
 
+/// Who may see something of a canister besides its controllers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Viewers {
+    /// Nobody.
+    #[default]
+    Controllers,
+    Public,
+    Allowed(Vec<Principal>),
+}
+
 /// Settings that a controller may change (IC interface specification, `update_settings`).
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -47,6 +68,12 @@ pub(crate) struct Settings {
     pub(crate) wasm_memory_limit: u64,
     pub(crate) wasm_memory_threshold: u64,
     pub(crate) variables: Arc<BTreeMap<String, String>>,
+    pub(crate) log_visibility: Viewers,
+    pub(crate) log_memory_limit: u64,
+    pub(crate) snapshot_visibility: Viewers,
+    pub(crate) status_visibility: Viewers,
+    /// What a call from another canister has to bring along.
+    pub(crate) minimum_incoming_cycles: u128,
 }
 
 impl Settings {
@@ -61,7 +88,59 @@ impl Settings {
             wasm_memory_limit: 3 << 30,
             wasm_memory_threshold: 0,
             variables: Arc::default(),
+            log_visibility: Viewers::Controllers,
+            log_memory_limit: log::MIN_LIMIT,
+            snapshot_visibility: Viewers::Controllers,
+            status_visibility: Viewers::Controllers,
+            minimum_incoming_cycles: 0,
         }
+    }
+}
+
+/// What queries have cost a canister so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct QueryTotals {
+    pub(crate) calls: u64,
+    pub(crate) instructions: u64,
+    pub(crate) request_bytes: u64,
+    pub(crate) response_bytes: u64,
+}
+
+impl QueryTotals {
+    /// Counts one query.
+    pub(crate) fn count(&mut self, instructions: u64, request_bytes: usize, response_bytes: usize) {
+        self.calls += 1;
+        self.instructions += instructions;
+        self.request_bytes += request_bytes as u64;
+        self.response_bytes += response_bytes as u64;
+    }
+}
+
+/// What of a canister takes how much memory, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MemoryUsage {
+    pub(crate) heap: u64,
+    pub(crate) stable: u64,
+    pub(crate) globals: u64,
+    pub(crate) module: u64,
+    pub(crate) sections: u64,
+    pub(crate) history: u64,
+    pub(crate) chunks: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) log: u64,
+}
+
+impl MemoryUsage {
+    pub(crate) fn total(self) -> u64 {
+        self.heap
+            + self.stable
+            + self.globals
+            + self.module
+            + self.sections
+            + self.history
+            + self.chunks
+            + self.snapshots
+            + self.log
     }
 }
 
@@ -82,13 +161,19 @@ pub(crate) struct Canister {
     pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
     /// Until when memory and compute are paid for.
     pub(crate) charged: Time,
-    pub(crate) log: std::collections::VecDeque<LogLine>,
+    pub(crate) log: Log,
+    pub(crate) history: History,
+    pub(crate) chunks: ChunkStore,
+    /// The installed module as it was uploaded.
+    pub(crate) uploaded: Option<Arc<[u8]>>,
+    pub(crate) query_stats: QueryTotals,
     /// A heartbeat waits to be executed.
     pub(crate) heartbeat_queued: bool,
 }
 
 impl Canister {
     pub(crate) fn new(id: Principal, settings: Settings, balance: u128, now: Time) -> Self {
+        let log = Log::new(settings.log_memory_limit);
         Self {
             id,
             settings,
@@ -101,7 +186,11 @@ impl Canister {
             open_contexts: 0,
             outgoing: Arc::default(),
             charged: now,
-            log: std::collections::VecDeque::new(),
+            log,
+            history: History::default(),
+            chunks: ChunkStore::default(),
+            uploaded: None,
+            query_stats: QueryTotals::default(),
             heartbeat_queued: false,
         }
     }
@@ -131,14 +220,31 @@ impl Canister {
         }
     }
 
-    /// Bytes that the canister uses.
-    pub(crate) fn memory_usage(&self) -> u64 {
+    /// Bytes that the canister uses, by what for.
+    pub(crate) fn memory(&self) -> MemoryUsage {
         let instance = self.instance.as_ref();
         let (heap, stable) = instance.map_or((0, 0), Instance::memory_size);
-        let module = self
-            .program()
-            .map_or(0, |program| program.module.wasm.len());
-        heap + stable + module as u64
+        let module = self.program().map(|program| &program.module);
+        let sections = module.map_or(0, |module| {
+            let sections = module.metadata.iter();
+            sections.map(|(name, m)| name.len() + m.content.len()).sum()
+        });
+        MemoryUsage {
+            heap,
+            stable,
+            globals: 0,
+            module: self.uploaded.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            sections: sections as u64,
+            history: self.history.bytes(),
+            chunks: self.chunks.bytes(),
+            snapshots: 0,
+            log: self.log.bytes(),
+        }
+    }
+
+    /// Bytes that the canister uses.
+    pub(crate) fn memory_usage(&self) -> u64 {
+        self.memory().total()
     }
 
     /// What it pays for.
@@ -198,11 +304,20 @@ impl Canister {
             })
     }
 
-    /// Keeps the last lines of what the canister prints.
+    /// Keeps what the canister prints.
     pub(crate) fn append_log(&mut self, lines: Vec<LogLine>) {
-        self.log.extend(lines);
-        let surplus = self.log.len().saturating_sub(MAX_LOG_LINES);
-        self.log.drain(..surplus);
+        for line in lines {
+            self.log.append(line.time, line.content);
+        }
+    }
+
+    /// Whether somebody is a controller, or a viewer of what these viewers may see.
+    pub(crate) fn is_visible_to(&self, viewers: &Viewers, caller: &Principal) -> bool {
+        match viewers {
+            Viewers::Public => true,
+            Viewers::Controllers => self.is_controlled_by(caller),
+            Viewers::Allowed(allowed) => allowed.contains(caller) || self.is_controlled_by(caller),
+        }
     }
 
     /// Writes all that is certified of the canister itself; after an installation or new settings.

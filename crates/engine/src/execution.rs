@@ -101,10 +101,12 @@ impl Subnet {
         let found = if self.directory.is_subnet(receiver) {
             Some(*receiver)
         } else if *receiver == Principal::management_canister() {
-            // Calls that concern a canister go to its subnet.
-            management::target(&request.arg)
-                .ok()
-                .and_then(|canister| self.directory.of_canister(&canister))
+            // Calls that concern a canister or a subnet go there.
+            match management::target(&request.arg) {
+                Ok(canister) => self.directory.of_canister(&canister),
+                Err(_) => management::target_subnet(&request.arg)
+                    .filter(|subnet| self.directory.is_subnet(subnet)),
+            }
         } else {
             self.directory.of_canister(receiver)
         };
@@ -180,6 +182,7 @@ impl Subnet {
         }
         let entry = this
             .availability(request.receiver)
+            .and_then(|canister| brings_enough(canister, &request).map(|()| canister))
             .and_then(|canister| Self::update_entry(canister, &request.method));
         let (callable, context) = match entry {
             Ok(entry) => entry,
@@ -531,8 +534,8 @@ impl Subnet {
         if let Status::Stopping(waiting) = &mut canister.status {
             let waiting = std::mem::take(waiting);
             canister.status = Status::Stopped;
-            for origin in waiting {
-                self.respond(origin, Ok(management::nothing()), 0);
+            for call in waiting {
+                self.respond(call.origin, Ok(management::nothing()), call.cycles);
             }
         }
     }
@@ -565,6 +568,22 @@ impl Subnet {
         }
         self.settle(id);
     }
+}
+
+/// Whether a call from another canister brings the cycles that its receiver asks of every such call.
+fn brings_enough(canister: &Canister, request: &Request) -> Result<(), Reject> {
+    let minimum = canister.settings.minimum_incoming_cycles;
+    if !matches!(request.origin, Origin::Call { .. })
+        || request.sender == canister.id
+        || request.cycles >= minimum
+    {
+        return Ok(());
+    }
+    let message = format!(
+        "Canister {} requires at least {minimum} transferred cycles, but only {} were transferred",
+        canister.id, request.cycles
+    );
+    Err(Reject::new(ErrorCode::InsufficientCyclesInCall, message))
 }
 
 fn table((function, environment): Callback) -> Callable {

@@ -177,19 +177,22 @@ impl Network {
                     .last()
                     .map_or(Principal::anonymous(), |r| r.bounds().0),
             };
+            let node = Node::from_seed(derive(&seed, "node"));
+            let mut subnet = Subnet::new(
+                &info,
+                key.clone(),
+                root_der.clone(),
+                directory.clone(),
+                runtime.clone(),
+                derive(&seed, "randomness"),
+                config.start,
+            );
+            subnet.node = node.id;
             Member {
-                subnet: Mutex::new(Subnet::new(
-                    &info,
-                    key.clone(),
-                    root_der.clone(),
-                    directory.clone(),
-                    runtime.clone(),
-                    derive(&seed, "randomness"),
-                    config.start,
-                )),
+                subnet: Mutex::new(subnet),
                 info,
                 key,
-                node: Node::from_seed(derive(&seed, "node")),
+                node,
             }
         });
         let mut network = Self {

@@ -9,6 +9,7 @@ use crate::{
     ErrorCode, Ingress, Query, Reject, SenderInfo,
     canister::Canister,
     ic0::{Answer, Context, Effects, Message},
+    management,
     subnet::{Held, Subnet},
     wasm::Callable,
 };
@@ -17,6 +18,9 @@ use canister_module::MethodKind;
 impl Subnet {
     /// Runs a query on the committed state, and forgets what it wrote.
     pub(crate) fn query(this: &mut Held<'_>, query: Query) -> Result<Vec<u8>, Reject> {
+        if this.is_management(&query.canister_id) {
+            return management::query(this, &query);
+        }
         let canister = this.availability(query.canister_id)?;
         if canister.is_frozen(this.prices) {
             let message = format!(
@@ -149,8 +153,18 @@ impl Subnet {
             .instance
             .as_mut()
             .ok_or_else(|| Reject::not_found(id))?;
+        let request_bytes = message.arg.len();
         let run = instance.run(callable, message, limit);
         instance.rollback();
+        if kind == "query" {
+            let response_bytes = match run.result.as_ref().map(|effects| &effects.answer) {
+                Ok(Some(Answer::Reply(reply))) => reply.len(),
+                Ok(Some(Answer::Reject(message))) => message.len(),
+                _ => 0,
+            };
+            let totals = &mut canister.query_stats;
+            totals.count(run.instructions, request_bytes, response_bytes);
+        }
         subnet.metrics.count(id, counted_as, kind, run.instructions);
         run.result.map_err(|trap| trap.reject(id))
     }

@@ -24,7 +24,7 @@ use crate::{
     limits::Limits,
     management,
     metrics::Metrics,
-    topology::{CanisterRange, Directory, canister_id},
+    topology::{CanisterRange, Directory, canister_id, canister_number},
     wasm::Runtime,
 };
 
@@ -61,6 +61,9 @@ pub(crate) struct Subnet {
     pub(crate) ledger: Ledger,
     pub(crate) limits: Limits,
     pub(crate) random: ChaCha20Rng,
+    /// The node that answers for the subnet.
+    pub(crate) node: Principal,
+    pub(crate) rounds: management::Rounds,
     root_key: Arc<[u8]>,
     heartbeat: Time,
     /// When memory and compute were last charged.
@@ -103,6 +106,8 @@ impl Subnet {
             ledger: Ledger::default(),
             limits: Limits::of(&info.config),
             random: ChaCha20Rng::from_seed(seed),
+            node: info.id,
+            rounds: management::Rounds::default(),
             root_key,
             heartbeat: time,
             charged: time,
@@ -163,17 +168,18 @@ impl Subnet {
     /// Executes a bounded part of what is queued; true if there is more.
     pub(crate) fn run(this: &mut Held<'_>) -> bool {
         this.wake();
+        management::begin_round(this);
         let end = this.metrics.instructions() + ROUND_INSTRUCTIONS;
         for _ in 0..ROUND_MESSAGES {
             let Some(work) = this.calls.queue.pop_front() else {
-                return false;
+                break;
             };
             Self::execute(this, work);
             if this.metrics.instructions() >= end {
                 break;
             }
         }
-        !this.calls.queue.is_empty()
+        !this.calls.queue.is_empty() || management::has_work(this)
     }
 
     /// Charges what is due, and queues the timers that are due, heartbeats, and rejects of expired calls.
@@ -224,6 +230,7 @@ impl Subnet {
     pub(crate) fn has_work(&self) -> bool {
         !self.calls.queue.is_empty()
             || self.calls.expires(self.time.0)
+            || management::has_work(self)
             || self
                 .canisters
                 .values()
@@ -254,6 +261,13 @@ impl Subnet {
     /// Whether this is an id of the subnet.
     pub(crate) fn is_responsible_for(&self, id: &Principal) -> bool {
         self.directory.of_canister(id) == Some(self.id)
+    }
+
+    /// Whether this is an id that the subnet gives to a new canister, now or later.
+    pub(crate) fn gives_out(&self, id: &Principal) -> bool {
+        canister_number(id).is_some_and(|number| {
+            (self.new_canisters.first..=self.new_canisters.last).contains(&number)
+        })
     }
 
     /// Mints cycles for a canister, and returns its balance then.

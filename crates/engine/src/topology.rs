@@ -149,7 +149,7 @@ pub(crate) fn canister_id(number: u64) -> Principal {
 }
 
 /// The number behind an id of that form.
-fn canister_number(id: &Principal) -> Option<u64> {
+pub(crate) fn canister_number(id: &Principal) -> Option<u64> {
     let number = id.as_slice().strip_suffix(&[1, 1])?;
     number.try_into().ok().map(u64::from_be_bytes)
 }

@@ -159,7 +159,6 @@ fn only_controllers_manage_a_canister() {
     let management = Principal::management_canister();
     let arg = Encode!(&CanisterIdRecord { canister_id: id }).unwrap();
     for method in [
-        "canister_status",
         "stop_canister",
         "start_canister",
         "delete_canister",
@@ -173,7 +172,7 @@ fn only_controllers_manage_a_canister() {
     }
     assert_eq!(
         code(net.call(management, "no_such_method", &arg)),
-        ErrorCode::UnknownManagementMessage
+        ErrorCode::MethodNotFound
     );
     assert_eq!(
         code(net.call(management, "canister_status", b"DIDL")),
@@ -192,7 +191,7 @@ fn only_controllers_manage_a_canister() {
     net.management("update_settings", &args).unwrap();
     assert_eq!(
         code(net.call(management, "canister_status", &arg)),
-        ErrorCode::InvalidController
+        ErrorCode::StatusAccessDenied
     );
     net.call_as(bob(), management, "canister_status", &arg)
         .unwrap();

@@ -5,10 +5,11 @@
 
 use candid::Principal;
 use ic_management_canister_types::{
-    CanisterInstallMode, InstallCodeArgs, UpgradeFlags, WasmMemoryPersistence,
+    CanisterInstallMode, ChangeDetails, CodeDeploymentMode, CodeDeploymentRecord, InstallCodeArgs,
+    UpgradeFlags, WasmMemoryPersistence,
 };
 
-use super::{Outcome, controlled, controlled_mut, decode, done};
+use super::{Call, Outcome, decode, done, target};
 use crate::{
     ErrorCode, Reject,
     ic0::{Context, Effects, LogLine, Message},
@@ -17,70 +18,154 @@ use crate::{
     wasm::{Callable, Instance, Program, Run, Trap, costs},
 };
 
-pub(super) fn install(subnet: &mut Held<'_>, sender: Principal, arg: &[u8]) -> Outcome {
+/// The metadata section by which a module says that it takes over the heap of the one before it.
+const PERSISTENCE_SECTION: &str = "enhanced-orthogonal-persistence";
+
+/// What is to be installed, and where.
+pub(super) struct Deployment {
+    pub(super) id: Principal,
+    pub(super) mode: CanisterInstallMode,
+    /// As uploaded: plain or gzipped.
+    pub(super) module: Vec<u8>,
+    pub(super) arg: Vec<u8>,
+    pub(super) sender_canister_version: Option<u64>,
+}
+
+pub(super) fn install(subnet: &mut Held<'_>, call: &Call, arg: &[u8]) -> Outcome {
     let (args,): (InstallCodeArgs,) = decode(arg)?;
-    let id = args.canister_id;
-    let canister = controlled(subnet, id, &sender)?;
-    let has_code = canister.instance.is_some();
-    match args.mode {
-        CanisterInstallMode::Install if has_code => {
+    deploy(
+        subnet,
+        call,
+        Deployment {
+            id: args.canister_id,
+            mode: args.mode,
+            module: args.wasm_module,
+            arg: args.arg,
+            sender_canister_version: args.sender_canister_version,
+        },
+    )
+}
+
+pub(super) fn deploy(subnet: &mut Held<'_>, call: &Call, deployment: Deployment) -> Outcome {
+    let Deployment {
+        id,
+        mode,
+        module,
+        arg,
+        sender_canister_version,
+    } = deployment;
+    let canister = call.canister(subnet, id)?;
+    let old = canister.program();
+    let program = subnet.runtime.load(&module);
+    let program = match mode {
+        CanisterInstallMode::Install if old.is_some() => {
             let message = format!(
                 "Canister {id} cannot be installed because the canister is not empty. Try installing with mode='reinstall' instead."
             );
             return Err(Reject::new(ErrorCode::NonEmpty, message));
         }
-        CanisterInstallMode::Upgrade(_) if !has_code => {
+        CanisterInstallMode::Upgrade(_) if old.is_none() => {
             let message = "Attempted to upgrade a canister that contains no Wasm module";
             return Err(Reject::of(id, ErrorCode::ModuleNotFound, message));
         }
-        _ => {}
+        _ => program.map_err(|error| {
+            let message = format!("Canister's Wasm module is not valid: {error}");
+            Reject::of(id, ErrorCode::InvalidWasm, &message)
+        })?,
+    };
+    if let (CanisterInstallMode::Upgrade(flags), Some(old)) = (mode, old) {
+        check_persistence(flags.unwrap_or_default(), old, &program)?;
     }
-    let program = subnet.runtime.load(&args.wasm_module).map_err(|error| {
-        Reject::of(
-            id,
-            ErrorCode::InvalidWasm,
-            &format!("Canister's Wasm module is not valid: {error}"),
-        )
-    })?;
-    match args.mode {
-        CanisterInstallMode::Install => fresh(subnet, id, sender, program, args.arg)?,
+    let hash = program.module.hash;
+    let sender = call.sender;
+    let mode = match mode {
+        CanisterInstallMode::Install => {
+            fresh(subnet, id, sender, program, arg)?;
+            CodeDeploymentMode::Install
+        }
         CanisterInstallMode::Reinstall => {
-            fresh(subnet, id, sender, program, args.arg)?;
+            fresh(subnet, id, sender, program, arg)?;
             subnet.abandon(id);
+            CodeDeploymentMode::Reinstall
         }
         CanisterInstallMode::Upgrade(flags) => {
-            upgrade(
-                subnet,
-                id,
-                sender,
-                program,
-                args.arg,
-                flags.unwrap_or_default(),
-            )?;
+            let flags = flags.unwrap_or_default();
+            upgrade(subnet, id, sender, program, arg, flags)?;
+            CodeDeploymentMode::Upgrade
         }
-    }
+    };
     let subnet: &mut Subnet = subnet;
-    if let Some(canister) = subnet.canisters.get(&id) {
+    if let Some(canister) = subnet.canisters.get_mut(&id) {
+        canister.uploaded = Some(module.into());
+        let details = ChangeDetails::CodeDeployment(CodeDeploymentRecord {
+            mode,
+            module_hash: hash.to_vec(),
+        });
+        let origin = call.change_origin(sender_canister_version);
+        let version = canister.version;
+        canister
+            .history
+            .record(subnet.time, version, origin, details);
         canister.certify(&mut subnet.tree);
     }
     done()
 }
 
-pub(super) fn uninstall(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outcome {
-    let id = super::target(arg)?;
-    controlled_mut(subnet, id, &sender)?;
+/// Whether the flags of an upgrade go with both modules: a heap is lost, or kept, only where that is meant.
+fn check_persistence(flags: UpgradeFlags, old: &Program, new: &Program) -> Result<(), Reject> {
+    let persists = |program: &Program| program.module.metadata.contains_key(PERSISTENCE_SECTION);
+    let message = match flags.wasm_memory_persistence {
+        None if persists(old) => {
+            "Missing upgrade option: Enhanced orthogonal persistence requires the `wasm_memory_persistence` upgrade option."
+        }
+        Some(WasmMemoryPersistence::Keep) if !persists(new) => {
+            "Invalid upgrade option: The `wasm_memory_persistence: opt Keep` upgrade option requires that the new canister module supports enhanced orthogonal persistence."
+        }
+        _ => return Ok(()),
+    };
+    Err(Reject::new(ErrorCode::ContractViolation, message))
+}
+
+pub(super) fn uninstall(subnet: &mut Subnet, call: &Call, arg: &[u8]) -> Outcome {
+    // Besides the canister, it says which version the sender has.
+    #[derive(candid::CandidType, serde::Deserialize)]
+    struct Args {
+        sender_canister_version: Option<u64>,
+    }
+    let id = target(arg)?;
+    call.canister(subnet, id)?;
+    let (args,): (Args,) = decode(arg)?;
+    let origin = call.change_origin(args.sender_canister_version);
     remove_code(subnet, id);
+    record_uninstall(subnet, id, origin);
     done()
 }
 
-/// Removes the code of a canister and its memories; what it owes answers to is rejected.
+/// Records that code was removed at somebody's request.
+pub(super) fn record_uninstall(
+    subnet: &mut Subnet,
+    id: Principal,
+    origin: ic_management_canister_types::ChangeOrigin,
+) {
+    let now = subnet.time;
+    if let Some(canister) = subnet.canisters.get_mut(&id) {
+        let version = canister.version;
+        let details = ChangeDetails::CodeUninstall;
+        canister.history.record(now, version, origin, details);
+    }
+}
+
+/// Removes the code of a canister with its memories, chunks and log; what it owes answers to is rejected.
 pub(crate) fn remove_code(subnet: &mut Subnet, id: Principal) {
     let Some(canister) = subnet.canisters.get_mut(&id) else {
         return;
     };
     canister.instance = None;
+    canister.uploaded = None;
     canister.certified_data.clear();
     canister.timer = None;
+    canister.chunks.clear();
+    canister.log.clear();
     canister.version += 1;
     subnet.abandon(id);
     if let Some(canister) = subnet.canisters.get(&id) {
@@ -193,6 +278,10 @@ fn fresh(
     subnet
         .metrics
         .count(id, "install_code", "system", instructions);
+    if let Some(canister) = subnet.canisters.get_mut(&id).filter(|_| started.is_ok()) {
+        // What the code before it printed goes with it.
+        canister.log.clear();
+    }
     subnet.append_log(id, log);
     let effects = started.map_err(|trap| trap.reject(id))?;
     subnet.put(id, instance, effects, true);

@@ -2,79 +2,124 @@
 
 use candid::Principal;
 use ic_management_canister_types::{
-    CanisterIdRecord, CreateCanisterArgs, ProvisionalCreateCanisterWithCyclesArgs,
-    ProvisionalTopUpCanisterArgs,
+    CanisterIdRecord, CanisterSettings, ChangeDetails, ChangeOrigin, CreateCanisterArgs,
+    CreationRecord, ProvisionalCreateCanisterWithCyclesArgs, ProvisionalTopUpCanisterArgs,
 };
 
 use super::{
-    Ended, Outcome, controlled, controlled_mut, decode, done, from_canister, reply, settings,
+    Call, Ended, Outcome, decode, done, invalid, nothing, reply, reply_taking, settings,
+    subnet_methods::same_subnet, target,
 };
 use crate::{
     ErrorCode, Reject,
-    calls::Origin,
-    canister::{Canister, Settings, Status},
+    canister::{Canister, Settings, Status, Waiting, history::variables_hash},
     subnet::Subnet,
 };
 
 /// Cycles of a canister that asks for no particular amount.
 const DEFAULT_CYCLES: u128 = 100_000_000_000_000;
 
-pub(super) fn create(
-    subnet: &mut Subnet,
-    origin: &Origin,
-    sender: Principal,
-    arg: &[u8],
-    cycles: u128,
-) -> Outcome {
-    from_canister(origin, "create_canister")?;
+pub(super) fn create(subnet: &mut Subnet, call: &Call, arg: &[u8]) -> Outcome {
+    same_subnet(subnet, call)?;
     let (args,): (CreateCanisterArgs,) = decode(arg)?;
-    let created = add(subnet, sender, None, args.settings.as_ref(), cycles)?;
-    match reply(&created)? {
-        Ended::Replied(bytes, _) => Ok(Ended::Replied(bytes, cycles)),
-        later => Ok(later),
+    let fee = subnet.prices.creation();
+    let Some(balance) = call.cycles.checked_sub(fee) else {
+        let message = format!(
+            "Creating a canister requires a fee of {fee} that is deducted from the canister's initial balance but only {} cycles were received with the create_canister request.",
+            call.cycles
+        );
+        let code = ErrorCode::InsufficientCyclesForCreateCanister;
+        return Err(Reject::new(code, message));
+    };
+    let canister_id = add(
+        subnet,
+        None,
+        args.settings.as_ref(),
+        balance,
+        call.sender,
+        call.change_origin(args.sender_canister_version),
+    )?;
+    if let Some(canister) = subnet.canisters.get_mut(&canister_id) {
+        canister.balance = balance;
     }
+    subnet.ledger.burned += fee;
+    reply_taking(&CanisterIdRecord { canister_id }, call.cycles)
 }
 
-pub(super) fn provisional_create(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outcome {
+pub(super) fn provisional_create(subnet: &mut Subnet, call: &Call, arg: &[u8]) -> Outcome {
     let (args,): (ProvisionalCreateCanisterWithCyclesArgs,) = decode(arg)?;
     let cycles = args.amount.as_ref().map_or(Ok(DEFAULT_CYCLES), |amount| {
         settings::number("amount", amount)
     })?;
-    let created = add(subnet, sender, args.specified_id, args.settings.as_ref(), 0)?;
-    subnet.mint(created.canister_id, cycles);
-    reply(&created)
+    let canister_id = add(
+        subnet,
+        args.specified_id,
+        args.settings.as_ref(),
+        cycles,
+        call.sender,
+        call.change_origin(args.sender_canister_version),
+    )?;
+    subnet.mint(canister_id, cycles);
+    reply(&CanisterIdRecord { canister_id })
 }
 
+/// Adds a canister that will have this balance, and has none yet.
 fn add(
     subnet: &mut Subnet,
-    sender: Principal,
     wanted: Option<Principal>,
-    changes: Option<&ic_management_canister_types::CanisterSettings>,
-    cycles: u128,
-) -> Result<CanisterIdRecord, Reject> {
-    let mut settings = Settings::of(sender);
+    changes: Option<&CanisterSettings>,
+    balance: u128,
+    creator: Principal,
+    origin: ChangeOrigin,
+) -> Result<Principal, Reject> {
+    let mut settings = Settings::of(creator);
     if let Some(changes) = changes {
-        settings::apply(&mut settings, changes)?;
+        settings = settings::changed(&settings, changes)?;
+        settings::check_allocations(subnet, None, balance, &settings)?;
     }
-    let invalid = |message: String| Reject::new(ErrorCode::InvalidManagementPayload, message);
-    let canister_id = match wanted {
-        Some(id) if !subnet.is_responsible_for(&id) => {
-            return Err(invalid(format!(
-                "The `specified_id` {id} is not of this subnet"
-            )));
+    let id = match wanted {
+        Some(id) => {
+            check_wanted(subnet, id)?;
+            id
         }
-        Some(id) if subnet.is_taken(&id) => {
-            return Err(invalid(format!("The `specified_id` {id} is already taken")));
-        }
-        Some(id) => id,
-        None => subnet
-            .new_canister_id()
-            .ok_or_else(|| invalid("The subnet has no ids left".to_owned()))?,
+        None => subnet.new_canister_id().ok_or_else(|| {
+            let message =
+                "Could not create canister. Subnet has surpassed its canister ID allocation.";
+            Reject::new(ErrorCode::SubnetOversubscribed, message)
+        })?,
     };
-    let canister = Canister::new(canister_id, settings, cycles, subnet.time);
+    let has_variables = changes.is_some_and(|changes| changes.environment_variables.is_some());
+    let details = ChangeDetails::Creation(CreationRecord {
+        controllers: settings.controllers.to_vec(),
+        environment_variables_hash: has_variables
+            .then(|| variables_hash(settings.variables.iter()).to_vec()),
+    });
+    let mut canister = Canister::new(id, settings, 0, subnet.time);
+    canister.history.record(subnet.time, 0, origin, details);
     canister.certify(&mut subnet.tree);
-    subnet.canisters.insert(canister_id, canister);
-    Ok(CanisterIdRecord { canister_id })
+    subnet.canisters.insert(id, canister);
+    Ok(id)
+}
+
+/// Whether a canister may get an id of the caller's choice: one that the subnet has, but does not give out itself.
+fn check_wanted(subnet: &Subnet, id: Principal) -> Result<(), Reject> {
+    if !subnet.is_responsible_for(&id) {
+        let message = format!(
+            "Unsuccessful validation of specified ID: Specified CanisterId {id} is not hosted by subnet {}.",
+            subnet.id
+        );
+        return Err(Reject::new(ErrorCode::NotHostedBySubnet, message));
+    }
+    if subnet.gives_out(&id) {
+        return Err(invalid(format!(
+            "The `specified_id` {id} is invalid because it belongs to the canister allocation ranges of the test environment."
+        )));
+    }
+    if subnet.is_taken(&id) {
+        let message = format!("Canister {id} is already installed.");
+        return Err(Reject::new(ErrorCode::AlreadyInstalled, message));
+    }
+    Ok(())
 }
 
 pub(super) fn provisional_top_up(subnet: &mut Subnet, arg: &[u8]) -> Outcome {
@@ -87,49 +132,53 @@ pub(super) fn provisional_top_up(subnet: &mut Subnet, arg: &[u8]) -> Outcome {
     done()
 }
 
-pub(super) fn deposit(subnet: &mut Subnet, arg: &[u8], cycles: u128) -> Outcome {
-    let id = super::target(arg)?;
-    let canister = subnet
-        .canisters
-        .get_mut(&id)
-        .ok_or_else(|| Reject::not_found(id))?;
-    canister.balance = canister.balance.saturating_add(cycles);
-    Ok(Ended::Replied(super::nothing(), cycles))
+pub(super) fn deposit(subnet: &mut Subnet, call: &Call, arg: &[u8]) -> Outcome {
+    let canister = call.canister_mut(subnet, target(arg)?)?;
+    let before = canister.balance;
+    canister.balance = before.saturating_add(call.cycles);
+    Ok(Ended::Replied(nothing(), canister.balance - before))
 }
 
-pub(super) fn start(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outcome {
-    let id = super::target(arg)?;
-    let canister = controlled_mut(subnet, id, &sender)?;
+pub(super) fn start(subnet: &mut Subnet, call: &Call, arg: &[u8]) -> Outcome {
+    let id = target(arg)?;
+    let canister = call.canister_mut(subnet, id)?;
     let before = std::mem::replace(&mut canister.status, Status::Running);
     if let Status::Stopping(waiting) = before {
-        for origin in waiting {
+        for call in waiting {
             let message = format!("Canister {id}'s stop request was cancelled");
-            subnet.respond(
-                origin,
-                Err(Reject::new(ErrorCode::StoppingCancelled, message)),
-                0,
-            );
+            let reject = Reject::new(ErrorCode::StoppingCancelled, message);
+            subnet.respond(call.origin, Err(reject), call.cycles);
         }
     }
     done()
 }
 
-pub(super) fn stop(subnet: &mut Subnet, origin: Origin, sender: Principal, arg: &[u8]) -> Outcome {
-    let id = super::target(arg)?;
-    let canister = controlled_mut(subnet, id, &sender)?;
+pub(super) fn stop(subnet: &mut Subnet, call: Call, arg: &[u8]) -> Outcome {
+    let id = target(arg)?;
+    let since = subnet.time;
+    let canister = call.canister_mut(subnet, id)?;
+    let waiting = Waiting {
+        origin: call.origin,
+        cycles: call.cycles,
+        since,
+    };
     match &mut canister.status {
         Status::Stopped => return done(),
-        Status::Stopping(waiting) => waiting.push(origin),
-        Status::Running => canister.status = Status::Stopping(vec![origin]),
+        Status::Stopping(all) => all.push(waiting),
+        Status::Running => canister.status = Status::Stopping(vec![waiting]),
     }
     // At once, where nothing is open.
     subnet.settle(id);
     Ok(Ended::Later)
 }
 
-pub(super) fn delete(subnet: &mut Subnet, sender: Principal, arg: &[u8]) -> Outcome {
-    let id = super::target(arg)?;
-    let canister = controlled(subnet, id, &sender)?;
+pub(super) fn delete(subnet: &mut Subnet, call: &Call, arg: &[u8]) -> Outcome {
+    let id = target(arg)?;
+    let canister = call.canister(subnet, id)?;
+    if call.sender == id {
+        let message = format!("Canister {id} cannot delete itself.");
+        return Err(Reject::new(ErrorCode::InvalidController, message));
+    }
     if !matches!(canister.status, Status::Stopped) {
         let message = format!("Canister {id} must be stopped before it is deleted.");
         return Err(Reject::new(ErrorCode::NotStopped, message));

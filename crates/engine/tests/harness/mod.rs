@@ -230,6 +230,7 @@ pub fn module(body: &str) -> String {
         (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
         (import "ic0" "call_on_cleanup" (func $call_on_cleanup (param i32 i32)))
         (import "ic0" "call_cycles_add" (func $call_cycles_add (param i64)))
+        (import "ic0" "call_data_append" (func $call_data_append (param i32 i32)))
         (import "ic0" "call_perform" (func $call_perform (result i32)))
         (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
         (import "ic0" "data_certificate_present" (func $certificate_present (result i32)))
