@@ -36,7 +36,7 @@ mod topology;
 mod types;
 mod wasm;
 
-pub use access::ReadStateRefused;
+pub use access::{ReadStateRefused, StateReader};
 pub use candid::Principal;
 pub use cycles::CyclesAudit;
 pub use network::{Network, NetworkConfig, Reader, SetupError};

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, Reject, RequestId,
     RequestStatus, SubnetConfig, SubnetInfo, SubnetKind, Time,
-    access::ReadStateRefused,
+    access::{ReadStateRefused, StateReader},
     certification::{SubnetKey, ranges_cbor},
     management,
     subnet::Subnet,
@@ -436,11 +436,11 @@ impl Reader {
         &self,
         subnet: Principal,
         effective: &Effective,
-        sender: &Principal,
+        reader: &StateReader,
         paths: &[Path],
     ) -> Result<(), ReadStateRefused> {
         let subnet = self.member(subnet).subnet.lock();
-        crate::access::may_read_state(&subnet, effective, sender, paths)
+        crate::access::may_read_state(&subnet, effective, reader, paths)
     }
 
     /// A certificate (CBOR) that reveals these paths, or that they are absent.

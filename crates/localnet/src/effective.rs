@@ -3,12 +3,13 @@
 //! | message to | the id in the URL must be |
 //! | --- | --- |
 //! | a canister | that canister |
-//! | `aaaaa-aa`, `provisional_create_canister_with_cycles` | any id |
+//! | `aaaaa-aa`, call of `create_canister` or `provisional_create_canister_with_cycles` | any id, or a subnet |
+//! | `aaaaa-aa`, query of `list_canisters` | any id, or a subnet |
 //! | `aaaaa-aa`, `install_chunked_code` | the `target_canister` of the argument |
 //! | `aaaaa-aa`, otherwise | the `canister_id` of the argument |
 //!
-//! Where the argument names no canister any id passes, because the subnet rejects the message itself. On the
-//! `/subnet/<id>/` endpoints only the management canister can be addressed.
+//! Where the argument names no canister any id passes, because the subnet rejects the message itself. The `/subnet/<id>/`
+//! endpoints take nothing else than the table says.
 //!
 //! Arguments are hostile bytes: decoding them is bounded by quotas.
 
@@ -36,7 +37,42 @@ pub(crate) enum EffectiveError {
     },
     #[error("only the management canister can be called at a subnet, not canister {0}")]
     NotManagement(Principal),
+    #[error(
+        "the management canister's method {method:?} can't be called at a subnet, only {possible}"
+    )]
+    NotAtSubnet {
+        method: String,
+        possible: &'static str,
+    },
 }
+
+/// Which endpoint a message came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Call,
+    Query,
+}
+
+impl Kind {
+    /// Methods of the management canister that are about no canister.
+    fn without_canister(self) -> &'static [&'static str] {
+        match self {
+            Self::Call => &["create_canister", "provisional_create_canister_with_cycles"],
+            Self::Query => &["list_canisters"],
+        }
+    }
+
+    /// Those that can be called at a subnet, in words.
+    fn at_subnet(self) -> &'static str {
+        match self {
+            Self::Call => "the creation of canisters",
+            Self::Query => "list_canisters",
+        }
+    }
+}
+
+/// Longest name of a method that a refusal repeats, in characters.
+const QUOTED: usize = 64;
 
 /// The large fields are named because skipping one that isn't costs the decoder much more than reading it.
 #[derive(CandidType, Deserialize)]
@@ -58,15 +94,24 @@ struct TargetCanister {
 /// The message is for another canister.
 pub(crate) fn check_effective(
     effective: &Effective,
+    kind: Kind,
     message: &Message<'_>,
 ) -> Result<(), EffectiveError> {
     let management = message.canister_id == Principal::management_canister();
     let effective = match effective {
-        Effective::Subnet(_) if management => return Ok(()),
+        Effective::Subnet(_) if goes_anywhere(kind, message) => return Ok(()),
+        Effective::Subnet(_) if management => {
+            return Err(EffectiveError::NotAtSubnet {
+                method: message.method.chars().take(QUOTED).collect(),
+                possible: kind.at_subnet(),
+            });
+        }
         Effective::Subnet(_) => return Err(EffectiveError::NotManagement(message.canister_id)),
         Effective::Canister(id) => *id,
     };
-    let required = if management {
+    let required = if goes_anywhere(kind, message) {
+        None
+    } else if management {
         subject(&message.method, &message.arg)
     } else {
         Some(message.canister_id)
@@ -81,15 +126,14 @@ pub(crate) fn check_effective(
 }
 
 /// Whether a message may be sent to any subnet.
-pub(crate) fn goes_anywhere(message: &Message<'_>) -> bool {
+pub(crate) fn goes_anywhere(kind: Kind, message: &Message<'_>) -> bool {
     message.canister_id == Principal::management_canister()
-        && message.method == "provisional_create_canister_with_cycles"
+        && kind.without_canister().contains(&&*message.method)
 }
 
 /// The canister that a message to the management canister is about.
 pub(crate) fn subject(method: &str, arg: &[u8]) -> Option<Principal> {
     match method {
-        "provisional_create_canister_with_cycles" => None,
         "install_chunked_code" => {
             decode::<TargetCanister>(arg).map(|record| record.target_canister)
         }
@@ -141,8 +185,9 @@ mod tests {
             canister_id,
             method: method.into(),
             arg: arg.into(),
+            sender_info: None,
         };
-        check_effective(&Effective::Canister(effective), &message).is_ok()
+        check_effective(&Effective::Canister(effective), Kind::Call, &message).is_ok()
     }
 
     #[test]
@@ -178,32 +223,106 @@ mod tests {
     }
 
     #[test]
-    fn a_provisional_creation_goes_anywhere() {
+    fn a_creation_goes_anywhere() {
         let create = Encode!(&Create {
             amount: None,
             specified_id: Some(A)
         })
         .unwrap();
-        for effective in [A, B, MANAGEMENT] {
-            assert!(check(
-                effective,
-                MANAGEMENT,
-                "provisional_create_canister_with_cycles",
-                create.clone()
-            ));
+        for method in ["create_canister", "provisional_create_canister_with_cycles"] {
+            for effective in [A, B, MANAGEMENT] {
+                assert!(check(effective, MANAGEMENT, method, create.clone()));
+            }
         }
     }
 
     #[test]
-    fn at_a_subnet_only_the_management_canister_is_called() {
-        let call = |canister_id| Message {
-            canister_id,
-            method: "create_canister".into(),
-            arg: vec![].into(),
+    fn every_method_about_a_canister_goes_to_that_canister() {
+        #[derive(CandidType)]
+        struct About {
+            canister_id: Principal,
+            chunk: Vec<u8>,
+            snapshot_id: Option<Vec<u8>>,
+        }
+        let about = Encode!(&About {
+            canister_id: A,
+            chunk: vec![1; 1_000_000],
+            snapshot_id: Some(vec![2; 16])
+        })
+        .unwrap();
+        for method in [
+            "update_settings",
+            "upload_chunk",
+            "clear_chunk_store",
+            "stored_chunks",
+            "install_code",
+            "uninstall_code",
+            "start_canister",
+            "stop_canister",
+            "delete_canister",
+            "canister_status",
+            "canister_info",
+            "canister_metadata",
+            "deposit_cycles",
+            "provisional_top_up_canister",
+            "take_canister_snapshot",
+            "load_canister_snapshot",
+            "list_canister_snapshots",
+            "delete_canister_snapshot",
+            "read_canister_snapshot_metadata",
+            "read_canister_snapshot_data",
+            "upload_canister_snapshot_metadata",
+            "upload_canister_snapshot_data",
+            "fetch_canister_logs",
+        ] {
+            assert!(check(A, MANAGEMENT, method, about.clone()), "{method}");
+            assert!(!check(B, MANAGEMENT, method, about.clone()), "{method}");
+        }
+    }
+
+    #[test]
+    fn what_a_query_asks_of_the_management_canister_goes_where_it_belongs() {
+        #[derive(CandidType)]
+        struct About {
+            canister_id: Principal,
+        }
+        let query = |effective, method: &str| {
+            let message = Message {
+                canister_id: MANAGEMENT,
+                method: method.into(),
+                arg: Encode!(&About { canister_id: A }).unwrap().into(),
+                sender_info: None,
+            };
+            check_effective(&effective, Kind::Query, &message).is_ok()
         };
-        assert!(check_effective(&Effective::Subnet(A), &call(MANAGEMENT)).is_ok());
+        assert!(query(Effective::Canister(A), "fetch_canister_logs"));
+        assert!(!query(Effective::Canister(B), "fetch_canister_logs"));
+        assert!(!query(Effective::Subnet(B), "fetch_canister_logs"));
+        assert!(query(Effective::Canister(B), "list_canisters"));
+        assert!(query(Effective::Subnet(B), "list_canisters"));
+        assert!(!query(Effective::Subnet(B), "create_canister"));
+    }
+
+    #[test]
+    fn at_a_subnet_canisters_are_created_and_nothing_else_is_called() {
+        let call = |canister_id, method: &str| Message {
+            canister_id,
+            method: method.to_owned().into(),
+            arg: vec![].into(),
+            sender_info: None,
+        };
+        let check = |message| check_effective(&Effective::Subnet(A), Kind::Call, &message);
+        for method in ["create_canister", "provisional_create_canister_with_cycles"] {
+            assert!(check(call(MANAGEMENT, method)).is_ok());
+        }
+        for method in ["install_code", "list_canisters", "raw_rand"] {
+            assert!(matches!(
+                check(call(MANAGEMENT, method)),
+                Err(EffectiveError::NotAtSubnet { .. })
+            ));
+        }
         assert_eq!(
-            check_effective(&Effective::Subnet(A), &call(A)),
+            check(call(A, "create_canister")),
             Err(EffectiveError::NotManagement(A))
         );
     }

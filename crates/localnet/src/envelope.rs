@@ -3,7 +3,8 @@
 //! ```text
 //!   envelope { content, sender_pubkey?, sender_sig?, sender_delegation? }
 //!                 └─ { request_type, sender, nonce?, ingress_expiry,
-//!                      canister_id, method_name, arg     call, query
+//!                      canister_id, method_name, arg,    call, query
+//!                      sender_info? { info, signer, sig }
 //!                      paths }                           read_state
 //! ```
 //!
@@ -60,6 +61,24 @@ pub(crate) struct Message<'a> {
     pub canister_id: Principal,
     pub method: Cow<'a, str>,
     pub arg: Cow<'a, [u8]>,
+    pub sender_info: Option<SignedInfo<'a>>,
+}
+
+/// What a canister says about the sender.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedInfo<'a> {
+    pub info: Cow<'a, [u8]>,
+    pub signer: Principal,
+    pub signature: Cow<'a, [u8]>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn sender_info(&self) -> Option<&SignedInfo<'a>> {
+        match self {
+            Self::Call(message) | Self::Query(message) => message.sender_info.as_ref(),
+            Self::ReadState(_) => None,
+        }
+    }
 }
 
 /// The fields beside the content.
@@ -107,8 +126,6 @@ pub(crate) enum EnvelopeError {
     },
     #[error("malformed request: request_type is not {expected}")]
     WrongRequestType { expected: &'static str },
-    #[error("not supported yet: {0}")]
-    NotSupported(&'static str),
 }
 
 impl<'a> Envelope<'a> {
@@ -136,9 +153,6 @@ impl<'a> Envelope<'a> {
         if let Some(nonce) = content.optional_blob("nonce")? {
             at_most("nonce", nonce.len(), MAX_NONCE, "bytes")?;
         }
-        if content.optional("sender_info").is_some() {
-            return Err(EnvelopeError::NotSupported("sender_info"));
-        }
         let request = match kind {
             "call" => Request::Call(message(&mut content)?),
             "query" => Request::Query(message(&mut content)?),
@@ -160,6 +174,10 @@ fn message<'a>(content: &mut Fields<'a>) -> Result<Message<'a>, EnvelopeError> {
         canister_id: content.principal("canister_id")?,
         method: content.text("method_name")?,
         arg: content.blob("arg")?,
+        sender_info: content
+            .optional("sender_info")
+            .map(sender_info)
+            .transpose()?,
     };
     at_most(
         "method_name",
@@ -168,6 +186,17 @@ fn message<'a>(content: &mut Fields<'a>) -> Result<Message<'a>, EnvelopeError> {
         "bytes",
     )?;
     Ok(message)
+}
+
+fn sender_info(value: Value<'_>) -> Result<SignedInfo<'_>, EnvelopeError> {
+    let mut fields = Fields::of("sender_info", value)?;
+    let signed = SignedInfo {
+        info: fields.blob("info")?,
+        signer: fields.principal("signer")?,
+        signature: fields.blob("sig")?,
+    };
+    fields.end()?;
+    Ok(signed)
 }
 
 fn paths(values: Vec<Value<'_>>) -> Result<Vec<Path>, EnvelopeError> {
@@ -499,12 +528,50 @@ mod tests {
     }
 
     #[test]
-    fn sender_information_is_refused_by_name() {
+    fn information_about_the_sender_is_whole_or_refused() {
+        let info = vec![
+            field("info", Value::blob(b"knows")),
+            field("signer", Value::blob(&[1, 2])),
+            field("sig", Value::blob(&[3])),
+        ];
+        let with = |info: &[Field<'static>]| {
+            let mut content = call();
+            content.push(field("sender_info", Value::Map(info.to_vec())));
+            envelope(content)
+        };
+        let body = with(&info);
+        let read = Envelope::decode(&body, "call").unwrap();
+        let signed = read.request.sender_info().unwrap();
+        assert_eq!(
+            (&*signed.info, signed.signer, &*signed.signature),
+            (&b"knows"[..], Principal::from_slice(&[1, 2]), &[3][..])
+        );
+        for missing in 0..info.len() {
+            let mut info = info.clone();
+            info.remove(missing);
+            assert!(matches!(
+                refusal(&with(&info), "call"),
+                EnvelopeError::Missing { .. }
+            ));
+        }
+        let more = [info, vec![field("more", Value::Nat(1))]].concat();
+        let place = "sender_info";
+        assert_eq!(
+            refusal(&with(&more), "call"),
+            EnvelopeError::UnknownField { place }
+        );
+    }
+
+    #[test]
+    fn a_read_carries_no_information_about_its_sender() {
         let mut content = call();
+        content.truncate(3);
+        content[0].1 = Value::text("read_state");
+        content.push(field("paths", Value::Array(vec![])));
         content.push(field("sender_info", Value::Map(vec![])));
         assert_eq!(
-            refusal(&envelope(content), "call"),
-            EnvelopeError::NotSupported("sender_info")
+            refusal(&envelope(content), "read_state"),
+            EnvelopeError::UnknownField { place: "content" }
         );
     }
 

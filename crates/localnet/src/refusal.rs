@@ -39,6 +39,9 @@ pub(crate) enum Refusal {
     /// The paths are not of the form that can be read.
     #[error("{0}")]
     InvalidPaths(String),
+    /// No such path can be read at this endpoint.
+    #[error("{0}")]
+    NotInTree(String),
     /// The subnet doesn't let the sender read this.
     #[error("{0}")]
     MayNotRead(String),
@@ -52,7 +55,7 @@ impl Refusal {
     /// The HTTP status that tells the client whose fault it is.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::NoSuchPath | Self::NotInTree(_) => StatusCode::NOT_FOUND,
             Self::WrongContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,

@@ -9,7 +9,13 @@ use ic_transport_types::{
 };
 
 use super::*;
-use crate::envelope::{MAX_DELEGATIONS, MAX_TARGETS};
+use crate::{
+    envelope::{MAX_DELEGATIONS, MAX_TARGETS},
+    public_key::tests::{
+        certificate::{CANISTER as SIGNING_CANISTER, NEIGHBOUR, Network},
+        signer::Signer,
+    },
+};
 
 const NOW: Time = Time(1_700_000_000_000_000_000);
 const SECOND: u64 = 1_000_000_000;
@@ -108,6 +114,10 @@ fn signed(
 }
 
 fn check(posted: &Posted<'_>) -> Result<Authority, AuthenticationError> {
+    checked(posted, &RootKey::new(&[])).map(|authenticated| authenticated.authority)
+}
+
+fn checked(posted: &Posted<'_>, root: &RootKey) -> Result<Authenticated, AuthenticationError> {
     let kind = match &*posted.content {
         EnvelopeContent::Call { .. } => "call",
         EnvelopeContent::Query { .. } => "query",
@@ -116,6 +126,7 @@ fn check(posted: &Posted<'_>) -> Result<Authority, AuthenticationError> {
     authenticate(
         &Envelope::decode(&posted.encode_bytes(), kind).unwrap(),
         NOW,
+        root,
     )
 }
 
@@ -546,4 +557,175 @@ fn a_delegation_for_queries_makes_no_calls() {
     assert_eq!(with(call), Err(AuthenticationError::QueriesOnly));
     assert!(with(query).is_ok());
     assert!(with(read_state).is_ok());
+}
+
+/// A call by the first of the keys, signed at the end of a chain over the others.
+fn chain_of(keys: &[&Signer]) -> Posted<'static> {
+    let (owner, signer) = (keys[0], keys[keys.len() - 1]);
+    let links = keys.windows(2).map(|pair| {
+        let delegation = Delegation {
+            pubkey: pair[1].der(),
+            expiration: NOW.0 + SECOND,
+            targets: None,
+            permissions: None,
+        };
+        let signature = pair[0].sign(&delegation.signable());
+        Link {
+            delegation,
+            signature,
+        }
+    });
+    let content = call(Principal::self_authenticating(owner.der()));
+    Posted {
+        sender_pubkey: Some(owner.der()),
+        sender_delegation: Some(links.collect()),
+        sender_sig: Some(signer.sign(&content.to_request_id().signable())),
+        content: Cow::Owned(content),
+    }
+}
+
+#[test]
+fn a_chain_may_mix_the_schemes() {
+    let root = Network::new(1).root_key();
+    let (signers, others) = (Signer::one_of_each(), Signer::others());
+    for owner in &signers {
+        for session in &others {
+            let posted = chain_of(&[owner, session]);
+            assert!(checked(&posted, &root).is_ok(), "{owner:?} → {session:?}");
+            let mut damaged = posted.clone();
+            damaged.sender_delegation.as_mut().unwrap()[0]
+                .delegation
+                .expiration += 1;
+            assert!(checked(&damaged, &root).is_err(), "{owner:?} → {session:?}");
+        }
+    }
+    let all: Vec<&Signer> = signers.iter().chain(&others).collect();
+    assert!(checked(&chain_of(&all), &root).is_ok());
+}
+
+#[test]
+fn canisters_of_another_network_sign_nothing_here() {
+    let posted = chain_of(&[&Signer::Canister(b"seed")]);
+    assert!(checked(&posted, &Network::new(1).root_key()).is_ok());
+    for other in [Network::new(2).root_key(), RootKey::new(&[])] {
+        assert!(matches!(
+            checked(&posted, &other),
+            Err(AuthenticationError::Key { .. })
+        ));
+    }
+}
+
+/// A call by a canister's key that carries this information, and is delegated to a session key.
+fn informed(owner: &Signer, info: ic_transport_types::SenderInfo) -> Posted<'static> {
+    let session = Signer::Ed25519(key(2));
+    let mut posted = chain_of(&[owner, &session]);
+    let (EnvelopeContent::Call { sender_info, .. } | EnvelopeContent::Query { sender_info, .. }) =
+        posted.content.to_mut()
+    else {
+        panic!("a call")
+    };
+    *sender_info = Some(info);
+    posted.sender_sig = Some(session.sign(&posted.content.to_request_id().signable()));
+    posted
+}
+
+#[test]
+fn what_a_canister_says_about_its_user_is_passed_on() {
+    let root = Network::new(1).root_key();
+    let owner = Signer::Canister(b"seed");
+    let info = |signer: &Signer, domain: &[u8]| ic_transport_types::SenderInfo {
+        info: b"an inspector".to_vec(),
+        signer: SIGNING_CANISTER.as_slice().to_vec(),
+        sig: signer.sign(&[domain, b"an inspector"].concat()),
+    };
+    let good = info(&owner, b"\x0Eic-sender-info");
+    let authenticated = checked(&informed(&owner, good.clone()), &root).unwrap();
+    let sender_info = authenticated.sender_info.unwrap();
+    assert_eq!(sender_info.info, b"an inspector");
+    assert_eq!(sender_info.signer, SIGNING_CANISTER);
+
+    let other_user = info(&Signer::Canister(b"another"), b"\x0Eic-sender-info");
+    let other_purpose = info(&owner, b"\x0Aic-request");
+    let mut other_info = good.clone();
+    other_info.info.push(b'!');
+    for wrong in [other_user, other_purpose, other_info] {
+        assert!(matches!(
+            checked(&informed(&owner, wrong), &root),
+            Err(AuthenticationError::Key {
+                place: "sender_info",
+                ..
+            })
+        ));
+    }
+    let mut other_signer = good.clone();
+    other_signer.signer = NEIGHBOUR.as_slice().to_vec();
+    assert_eq!(
+        checked(&informed(&owner, other_signer), &root),
+        Err(AuthenticationError::WrongSigner {
+            claimed: NEIGHBOUR,
+            actual: SIGNING_CANISTER
+        })
+    );
+    assert_eq!(
+        checked(&informed(&Signer::secp256k1(1), good), &root),
+        Err(AuthenticationError::InfoWithoutCanister)
+    );
+}
+
+#[test]
+fn nothing_is_said_about_an_anonymous_sender() {
+    let mut content = call(Principal::anonymous());
+    let EnvelopeContent::Call { sender_info, .. } = &mut content else {
+        panic!("a call")
+    };
+    *sender_info = Some(ic_transport_types::SenderInfo {
+        info: vec![],
+        signer: vec![4],
+        sig: vec![],
+    });
+    let posted = Posted {
+        content: Cow::Owned(content),
+        sender_pubkey: None,
+        sender_sig: None,
+        sender_delegation: None,
+    };
+    assert_eq!(
+        check(&posted),
+        Err(AuthenticationError::AnonymousWith("sender_info"))
+    );
+}
+
+#[tokio::test]
+async fn light_and_heavy_requests_are_opened_alike() {
+    let network = Network::new(1);
+    let authenticator = Authenticator {
+        root_key: Some(Arc::new(network.root_key())),
+        heavy: Arc::new(Semaphore::new(1)),
+    };
+    for owner in Signer::one_of_each() {
+        let posted = chain_of(&[&owner]);
+        let body = posted.encode_bytes();
+        assert_eq!(
+            is_heavy(&Envelope::decode(&body, "call").unwrap()),
+            matches!(
+                owner,
+                Signer::Es256(_) | Signer::Rs256 | Signer::Canister(_)
+            )
+        );
+        let open = |body: Vec<u8>| {
+            authenticator.open(body.into(), "call", NOW, |envelope, _| Ok(envelope.sender))
+        };
+        let sender = Principal::self_authenticating(owner.der());
+        assert_eq!(open(body.clone()).await, Ok(sender));
+        let mut damaged = posted;
+        damaged.sender_sig.as_mut().unwrap()[10] ^= 1;
+        assert!(matches!(
+            open(damaged.encode_bytes()).await,
+            Err(Refusal::Authentication(_))
+        ));
+        assert!(matches!(
+            open(body[1..].to_vec()).await,
+            Err(Refusal::Envelope(_))
+        ));
+    }
 }

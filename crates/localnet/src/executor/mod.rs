@@ -32,7 +32,7 @@ use std::{
 use candid::Principal;
 use engine::{
     Effective, Ingress, MethodMetrics, Network, NodeSignature, Path, Query, ReadStateRefused,
-    Reader, Reject, RequestId, Time,
+    Reader, Reject, RequestId, StateReader, Time,
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -209,16 +209,17 @@ impl Executor {
     pub(crate) fn read_state(
         &self,
         to: Destination,
-        sender: &Principal,
+        reader: &StateReader,
         paths: &[Path],
     ) -> Result<Arc<[u8]>, Refusal> {
         let subnet = self.route(to)?;
         block_in_place(|| {
             self.reader
-                .may_read_state(subnet, &to.effective, sender, paths)
+                .may_read_state(subnet, &to.effective, reader, paths)
                 .map_err(|refused| match refused {
                     ReadStateRefused::Invalid(reason) => Refusal::InvalidPaths(reason),
                     ReadStateRefused::Forbidden(reason) => Refusal::MayNotRead(reason),
+                    ReadStateRefused::NoSuchPath(reason) => Refusal::NotInTree(reason),
                 })?;
             Ok(self.reader.read_state(subnet, paths))
         })

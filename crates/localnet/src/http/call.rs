@@ -10,8 +10,8 @@ use engine::Ingress;
 use super::{App, MAX_CALL, body, cbor, effective};
 use crate::{
     answer,
-    effective::{check_effective, goes_anywhere},
-    envelope::{Envelope, EnvelopeError, Request as Content},
+    effective::{Kind, check_effective, goes_anywhere},
+    envelope::{EnvelopeError, Request as Content},
     executor::{CallOutcome, Destination},
     refusal::Refusal,
 };
@@ -45,16 +45,14 @@ async fn call(
 ) -> Result<Response, Refusal> {
     let body = body::take(request, MAX_CALL).await?;
     let effective = effective(uri, id)?;
-    let (to, ingress) = {
-        let envelope = Envelope::decode(&body, "call")?;
-        app.authenticate(&envelope)?;
+    let opened = app.open(body, "call", move |envelope, authenticated| {
         let Content::Call(message) = envelope.request else {
             return Err(EnvelopeError::WrongRequestType { expected: "call" }.into());
         };
-        check_effective(&effective, &message)?;
+        check_effective(&effective, Kind::Call, &message)?;
         let to = Destination {
             effective,
-            anywhere: goes_anywhere(&message),
+            anywhere: goes_anywhere(Kind::Call, &message),
         };
         let ingress = Ingress {
             id: envelope.request_id,
@@ -63,11 +61,11 @@ async fn call(
             method: message.method.into_owned(),
             arg: message.arg.into_owned(),
             expiry: envelope.expiry,
-            sender_info: None,
+            sender_info: authenticated.sender_info,
         };
-        (to, ingress)
-    };
-    drop(body);
+        Ok((to, ingress))
+    });
+    let (to, ingress) = opened.await?;
     Ok(match app.executor.call(to, ingress, wait).await? {
         CallOutcome::Ended(certificate) => cbor(answer::call_ended(&certificate)),
         CallOutcome::NotTaken(reject) => cbor(answer::call_not_taken(&reject, wait)),

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{OriginalUri, Request},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
@@ -31,7 +32,7 @@ use engine::Effective;
 
 use crate::{
     answer,
-    authentication::{AuthenticationError, Authority, authenticate},
+    authentication::{Authenticated, Authenticator},
     envelope::Envelope,
     executor::Executor,
     refusal::Refusal,
@@ -46,34 +47,35 @@ pub(crate) struct App {
     executor: Executor,
     /// Body of the answer of the status endpoint.
     status: Arc<[u8]>,
-    /// Whether who sends a request must be proved.
-    authenticates: bool,
+    authenticator: Authenticator,
 }
 
 impl App {
     pub(crate) fn new(executor: Executor) -> Self {
         Self {
             status: answer::status(executor.reader().root_key()).into(),
+            authenticator: Authenticator::new(executor.reader().root_key()),
             executor,
-            authenticates: true,
         }
     }
 
     /// Believes every request whom it says that it is from, and whatever its expiry.
     pub(crate) fn without_authentication(self) -> Self {
         Self {
-            authenticates: false,
+            authenticator: Authenticator::credulous(),
             ..self
         }
     }
 
-    /// Checks who sends a request, and that it is not stale.
-    fn authenticate(&self, envelope: &Envelope<'_>) -> Result<Authority, AuthenticationError> {
-        if self.authenticates {
-            authenticate(envelope, self.executor.now())
-        } else {
-            Ok(Authority::FULL)
-        }
+    /// See [`Authenticator::open`].
+    async fn open<T: Send + 'static>(
+        &self,
+        body: Bytes,
+        kind: &'static str,
+        then: impl FnOnce(Envelope<'_>, Authenticated) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let now = self.executor.now();
+        self.authenticator.open(body, kind, now, then).await
     }
 }
 

@@ -9,8 +9,8 @@ use engine::Query;
 use super::{App, MAX_BODY, body, cbor, effective};
 use crate::{
     answer,
-    effective::check_effective,
-    envelope::{Envelope, EnvelopeError, Request as Content},
+    effective::{Kind, check_effective, goes_anywhere},
+    envelope::{EnvelopeError, Request as Content},
     executor::Destination,
     refusal::Refusal,
 };
@@ -23,27 +23,25 @@ pub(super) async fn query(
 ) -> Result<Response, Refusal> {
     let body = body::take(request, MAX_BODY).await?;
     let effective = effective(&uri, &id)?;
-    let (request_id, query) = {
-        let envelope = Envelope::decode(&body, "query")?;
-        app.authenticate(&envelope)?;
+    let opened = app.open(body, "query", move |envelope, authenticated| {
         let Content::Query(message) = envelope.request else {
             return Err(EnvelopeError::WrongRequestType { expected: "query" }.into());
         };
-        check_effective(&effective, &message)?;
+        check_effective(&effective, Kind::Query, &message)?;
+        let to = Destination {
+            effective,
+            anywhere: goes_anywhere(Kind::Query, &message),
+        };
         let query = Query {
             sender: envelope.sender,
             canister_id: message.canister_id,
             method: message.method.into_owned(),
             arg: message.arg.into_owned(),
-            sender_info: None,
+            sender_info: authenticated.sender_info,
         };
-        (envelope.request_id, query)
-    };
-    drop(body);
-    let to = Destination {
-        effective,
-        anywhere: false,
-    };
+        Ok((to, query, envelope.request_id))
+    });
+    let (to, query, request_id) = opened.await?;
     let outcome = app.executor.query(to, query, &request_id)?;
     Ok(cbor(answer::query(&outcome)))
 }

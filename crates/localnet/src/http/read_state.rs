@@ -1,20 +1,17 @@
 //! Certified reads of the state tree (IC interface specification, "Request: Read state").
 //!
-//! The subnet decides what a sender may read; here is checked what it does not see: a delegation with targets
-//! reads only requests to its targets and what is about them.
+//! The subnet decides what a sender may read.
 
 use axum::{
     extract::{OriginalUri, Path, Request, State},
     response::Response,
 };
-use candid::Principal;
-use engine::Effective;
+use engine::StateReader;
 
 use super::{App, MAX_BODY, body, cbor, effective};
 use crate::{
     answer,
-    authentication::{AuthenticationError, Authority},
-    envelope::{Envelope, EnvelopeError, Request as Content},
+    envelope::{EnvelopeError, Request as Content},
     executor::Destination,
     refusal::Refusal,
 };
@@ -27,44 +24,22 @@ pub(super) async fn read_state(
 ) -> Result<Response, Refusal> {
     let body = body::take(request, MAX_BODY).await?;
     let effective = effective(&uri, &id)?;
-    let (sender, paths) = {
-        let envelope = Envelope::decode(&body, "read_state")?;
-        let authority = app.authenticate(&envelope)?;
+    let opened = app.open(body, "read_state", move |envelope, authenticated| {
         let Content::ReadState(paths) = envelope.request else {
-            return Err(EnvelopeError::WrongRequestType {
-                expected: "read_state",
-            }
-            .into());
+            let expected = "read_state";
+            return Err(EnvelopeError::WrongRequestType { expected }.into());
         };
-        check_targets(&effective, &authority, &paths)?;
-        (envelope.sender, paths)
-    };
-    drop(body);
+        let reader = StateReader {
+            sender: envelope.sender,
+            targets: authenticated.authority.into_targets(),
+        };
+        Ok((reader, paths))
+    });
+    let (reader, paths) = opened.await?;
     let to = Destination {
         effective,
         anywhere: false,
     };
-    let certificate = app.executor.read_state(to, &sender, &paths)?;
+    let certificate = app.executor.read_state(to, &reader, &paths)?;
     Ok(cbor(answer::read_state(&certificate)))
-}
-
-fn check_targets(
-    effective: &Effective,
-    authority: &Authority,
-    paths: &[engine::Path],
-) -> Result<(), Refusal> {
-    if let Effective::Canister(canister) = effective
-        && paths
-            .iter()
-            .any(|path| starts_with(path, b"request_status") || starts_with(path, b"canister"))
-        && !authority.covers(canister)
-        && !authority.covers(&Principal::management_canister())
-    {
-        return Err(AuthenticationError::NotATarget(*canister).into());
-    }
-    Ok(())
-}
-
-fn starts_with(path: &engine::Path, label: &[u8]) -> bool {
-    path.first().is_some_and(|first| first == label)
 }
