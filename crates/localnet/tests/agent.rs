@@ -160,7 +160,9 @@ async fn what_is_refused_before_execution_is_an_uncertified_reject() {
     let server = server().await;
     let agent = agent(&server, 1);
     let canister = counter(&server, &agent).await;
-    let nobody = Principal::from_slice(&[0, 0, 0, 0, 0, 0x1f, 0, 0, 1, 1]);
+    let mut nobody = canister.as_slice().to_vec();
+    nobody[7] = 200;
+    let nobody = Principal::from_slice(&nobody);
     for (canister, method) in [(canister, "only_inspected"), (nobody, "inc")] {
         let error = agent
             .update(&canister, method)
