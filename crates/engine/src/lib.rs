@@ -39,6 +39,7 @@ mod wasm;
 pub use access::{ReadStateRefused, StateReader};
 pub use candid::Principal;
 pub use cycles::CyclesAudit;
+pub use memory::{limit_memory, memory_held};
 pub use network::{Network, NetworkConfig, Reader, SetupError};
 pub use reject::{ErrorCode, Reject, RejectCode};
 pub use topology::{CostSchedule, SubnetConfig, SubnetInfo, SubnetKind};

@@ -13,11 +13,7 @@ impl Reader {
     #[must_use]
     pub fn stable_memory(&self, id: &Principal, limit: usize) -> Option<Vec<u8>> {
         self.with_canister(id, |subnet| {
-            let instance = subnet.canisters.get_mut(id)?.instance.as_mut()?;
-            let stable = instance.take_stable();
-            let read = copy(&stable, limit);
-            instance.give_stable(stable);
-            read
+            copy(subnet.canisters.get(id)?.instance.as_ref()?.stable(), limit)
         })
         .flatten()
     }
@@ -30,8 +26,9 @@ impl Reader {
             return false;
         };
         self.with_canister(id, |subnet| {
-            let canister = subnet.canisters.get_mut(id)?;
-            canister.instance.as_mut()?.give_stable(stable);
+            let instance = subnet.canisters.get_mut(id)?.instance.as_mut()?;
+            instance.give_stable(stable);
+            instance.commit();
             Some(())
         })
         .flatten()
@@ -55,6 +52,5 @@ fn filled(bytes: &[u8]) -> Option<StableMemory> {
     let pages = u64::try_from(bytes.len().div_ceil(WASM_PAGE)).ok()?;
     stable.grow(pages)?;
     stable.write(0, bytes).ok()?;
-    stable.commit().ok()?;
     Some(stable)
 }

@@ -10,7 +10,7 @@ use super::{
     access::{Access, Pointer, SystemCalls, system_call},
     pages::PAGE,
 };
-use crate::wasm::Trap;
+use crate::{memory::StableError, wasm::Trap};
 
 /// What older modules can address, in Wasm pages: 4 GiB.
 const PAGES_32: u64 = 65_536;
@@ -73,6 +73,17 @@ fn outside() -> Trap {
     Trap::Wasm("stable memory out of bounds")
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the form that map_err asks for"
+)]
+fn failed(error: StableError) -> Trap {
+    match error {
+        StableError::OutOfBounds => outside(),
+        StableError::OutOfMemory => Trap::OutOfMemory,
+    }
+}
+
 /// A range of the heap, if there is one.
 fn part(heap: &mut [u8], at: u64, len: u64) -> Result<&mut [u8], Trap> {
     let at = usize::try_from(at).ok();
@@ -123,7 +134,7 @@ fn read(host: &mut Access<'_, '_>, to: u64, offset: u64, len: u64) -> Result<(),
     touch(host, offset, len)?;
     let (heap, state) = host.heap_and_host()?;
     let target = part(heap, to, len)?;
-    state.stable.read(offset, target).map_err(|_| outside())
+    state.stable.read(offset, target).map_err(failed)
 }
 
 fn write(host: &mut Access<'_, '_>, offset: u64, from: u64, len: u64) -> Result<(), Trap> {
@@ -143,5 +154,5 @@ fn write(host: &mut Access<'_, '_>, offset: u64, from: u64, len: u64) -> Result<
     touch(host, offset, len)?;
     let (heap, state) = host.heap_and_host()?;
     let source = part(heap, from, len)?;
-    state.stable.write(offset, source).map_err(|_| outside())
+    state.stable.write(offset, source).map_err(failed)
 }

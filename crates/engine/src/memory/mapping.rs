@@ -1,16 +1,14 @@
-//! A private mapping of an in-memory file: the one place that maps, protects and unmaps.
+//! A window of addresses, parts of which show an in-memory file: the one place that maps and unmaps.
 #![allow(unsafe_code)]
 
 use std::{
+    ffi::CStr,
     fs::File,
     io,
     ops::Range,
-    os::{
-        fd::{AsRawFd as _, FromRawFd as _},
-        unix::fs::FileExt as _,
-    },
+    os::fd::{AsRawFd as _, FromRawFd as _},
     ptr,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
 };
 
 use super::pagemap;
@@ -24,41 +22,55 @@ pub(super) fn page_size() -> usize {
     })
 }
 
-/// `window` bytes of a file, mapped privately, followed by `guard` bytes that can't be touched.
+/// A new, empty file in memory.
+pub(super) fn memory_file(name: &CStr) -> io::Result<File> {
+    // SAFETY: the name is a C string; the descriptor is checked before it is owned.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a fresh descriptor that nobody else has.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Each heap has a file: allows as many as the process may have at all.
+pub(super) fn allow_many_files() {
+    // SAFETY: the struct is filled by the first call and read by the second.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// `window` bytes of address space, followed by `guard` bytes that can never be touched.
 ///
-/// Nothing of the window is accessible until [`PrivateMapping::allow`] is called for it.
-pub(super) struct PrivateMapping {
+/// Nothing of the window is accessible at first.
+pub(super) struct Window {
     base: *mut u8,
     window: usize,
     guard: usize,
-    file: Arc<File>,
 }
 
 // SAFETY: the mapping is memory that this value owns alone (invariant 1); the pointer is valid on every
-// thread, and every method that writes memory or protection takes care of its range only.
-unsafe impl Send for PrivateMapping {}
-// SAFETY: as above; the bytes themselves are only touched by the thread that runs the canister (invariant 2).
-unsafe impl Sync for PrivateMapping {}
+// thread, and every method takes care of its range only.
+unsafe impl Send for Window {}
+// SAFETY: as above; the bytes themselves are only touched as invariant 2 allows.
+unsafe impl Sync for Window {}
 
-impl PrivateMapping {
-    /// Maps a new, empty file; `window` and `guard` are multiples of the page size.
+impl Window {
+    /// Reserves addresses; `window` and `guard` are multiples of the page size.
     pub(super) fn new(window: usize, guard: usize) -> io::Result<Self> {
-        // SAFETY: the name is a C string; the descriptor is checked before it is owned.
-        let fd = unsafe { libc::memfd_create(c"canister".as_ptr(), libc::MFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a fresh descriptor that nobody else has.
-        let file = unsafe { File::from_raw_fd(fd) };
-        Self::of(Arc::new(file), window, guard)
-    }
-
-    /// Maps a file that another mapping shows already.
-    pub(super) fn of(file: Arc<File>, window: usize, guard: usize) -> io::Result<Self> {
-        if file.metadata()?.len() < window as u64 {
-            // The file is sparse: a long one costs nothing.
-            file.set_len(window as u64)?;
-        }
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
             libc::mmap(
@@ -73,124 +85,161 @@ impl PrivateMapping {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let mapping = Self {
+        Ok(Self {
             base: base.cast(),
             window,
             guard,
-            file,
-        };
-        if window > 0 {
-            // SAFETY: replaces the first part of the mapping just made, which nobody uses yet.
-            let placed = unsafe {
-                libc::mmap(
-                    base,
-                    window,
-                    libc::PROT_NONE,
-                    libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
-                    mapping.file.as_raw_fd(),
-                    0,
-                )
-            };
-            if placed == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        Ok(mapping)
+        })
     }
 
     pub(super) fn base(&self) -> *mut u8 {
         self.base
     }
 
-    pub(super) fn window(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.window
     }
 
-    pub(super) fn file(&self) -> &Arc<File> {
-        &self.file
+    fn at(&self, range: &Range<usize>) -> *mut libc::c_void {
+        assert!(range.start <= range.end && range.end <= self.window);
+        // SAFETY: within the window (asserted), which this value owns.
+        unsafe { self.base.add(range.start).cast() }
     }
 
-    /// Makes a page-aligned part of the window readable and writable.
-    pub(super) fn allow(&self, range: Range<usize>) -> io::Result<()> {
-        assert!(range.start <= range.end && range.end <= self.window);
+    fn place(
+        &self,
+        range: &Range<usize>,
+        protection: i32,
+        flags: i32,
+        fd: i32,
+        offset: usize,
+    ) -> io::Result<()> {
+        let offset = i64::try_from(offset).map_err(io::Error::other)?;
+        // SAFETY: replaces a part of the window (asserted in `at`).
+        let placed = unsafe {
+            libc::mmap(
+                self.at(range),
+                range.len(),
+                protection,
+                flags | libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                fd,
+                offset,
+            )
+        };
+        if placed == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // With huge pages the kernel would report 2 MiB as written where one byte was. Kernels without them
+        // refuse this.
+        // SAFETY: the part just mapped.
+        unsafe { libc::madvise(self.at(range), range.len(), libc::MADV_NOHUGEPAGE) };
+        Ok(())
+    }
+
+    /// Makes a range empty and inaccessible.
+    pub(super) fn map_nothing(&self, range: Range<usize>) -> io::Result<()> {
         if range.is_empty() {
             return Ok(());
         }
-        // SAFETY: within the window (asserted), which this value owns.
-        let result = unsafe {
-            libc::mprotect(
-                self.base.add(range.start).cast(),
-                range.len(),
-                libc::PROT_READ | libc::PROT_WRITE,
-            )
-        };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        self.place(&range, libc::PROT_NONE, libc::MAP_ANONYMOUS, -1, 0)
     }
 
-    /// Written parts of the first `len` bytes, in order.
-    pub(super) fn written(&self, len: usize) -> io::Result<Vec<Range<usize>>> {
-        assert!(len <= self.window);
-        let start = self.base as usize;
-        pagemap::written(start..start + len)
+    /// Shows the bytes of the file at the same offsets, to be read.
+    pub(super) fn map_file(&self, range: Range<usize>, file: &File) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let both = libc::PROT_READ | libc::PROT_WRITE;
+        self.place(&range, both, 0, file.as_raw_fd(), range.start)?;
+        // The first private page gives the mapping the structure by which the kernel tells whether parts with
+        // equal protection can be one mapping again. Made once for the whole, it stays the same in all parts,
+        // so that mappings don't add up however often chunks are opened and closed.
+        // SAFETY: the first byte of the range just mapped, which nobody else uses yet.
+        unsafe {
+            let first: *mut u8 = self.at(&range).cast();
+            first.write_volatile(first.read_volatile());
+        }
+        self.discard(range.start..range.start + page_size())?;
+        self.protect(range)
     }
 
-    /// Writes these ranges to the file and drops their private copies.
-    pub(super) fn write_back(&self, ranges: &[Range<usize>]) -> io::Result<()> {
-        for range in ranges {
-            assert!(range.end <= self.window);
-            // SAFETY: the kernel listed these pages as written, so they are mapped and readable, and no
-            // Wasm code runs (invariant 2).
-            let bytes =
-                unsafe { std::slice::from_raw_parts(self.base.add(range.start), range.len()) };
-            self.file.write_all_at(bytes, range.start as u64)?;
+    /// Allows nothing but reading.
+    pub(super) fn protect(&self, range: Range<usize>) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
         }
-        self.discard(ranges)
+        // SAFETY: within the window.
+        checked(unsafe { libc::mprotect(self.at(&range), range.len(), libc::PROT_READ) })
     }
 
-    /// Drops the private copies of these ranges: the file's bytes show again.
-    pub(super) fn discard(&self, ranges: &[Range<usize>]) -> io::Result<()> {
-        for range in ranges {
-            assert!(range.end <= self.window);
-            // SAFETY: within the window; on a private file mapping MADV_DONTNEED restores the file's bytes.
-            let result = unsafe {
-                libc::madvise(
-                    self.base.add(range.start).cast(),
-                    range.len(),
-                    libc::MADV_DONTNEED,
-                )
-            };
-            if result != 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        Ok(())
+    /// Allows reading and writing.
+    pub(super) fn allow(&self, range: Range<usize>) -> io::Result<()> {
+        let both = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: within the window.
+        checked(unsafe { libc::mprotect(self.at(&range), range.len(), both) })
     }
 
-    /// Makes the window larger; the mapping may move. Private copies are kept, and the new part is
-    /// accessible as the old one is, so all of the window must have been allowed. Not with a guard.
-    pub(super) fn enlarge(&mut self, window: usize) -> io::Result<()> {
-        assert!(window >= self.window && self.guard == 0 && self.window > 0);
-        self.file.set_len(window as u64)?;
-        // SAFETY: `base` and `window` are those of one mapping that this value owns; nobody holds a
-        // pointer into it (`&mut self`).
-        let moved =
-            unsafe { libc::mremap(self.base.cast(), self.window, window, libc::MREMAP_MAYMOVE) };
-        if moved == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
+    /// Drops the private copies of a range: the file's bytes show again.
+    pub(super) fn discard(&self, range: Range<usize>) -> io::Result<()> {
+        // SAFETY: within the window; on a private file mapping MADV_DONTNEED restores the file's bytes.
+        checked(unsafe { libc::madvise(self.at(&range), range.len(), libc::MADV_DONTNEED) })
+    }
+
+    /// Makes private copies of all pages of a writable range, as if each had been written.
+    pub(super) fn populate(&self, range: Range<usize>) -> io::Result<()> {
+        // SAFETY: within the window; the bytes stay what they are.
+        checked(unsafe { libc::madvise(self.at(&range), range.len(), libc::MADV_POPULATE_WRITE) })
+    }
+
+    /// Written parts of a range, in order.
+    pub(super) fn written(&self, range: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+        let start = self.at(&range) as usize;
+        let mut ranges = pagemap::written(start..start + range.len())?;
+        for part in &mut ranges {
+            *part = part.start + range.start..part.end + range.start;
         }
-        self.base = moved.cast();
-        self.window = window;
-        Ok(())
+        Ok(ranges)
+    }
+
+    /// Bytes of a readable range.
+    ///
+    /// # Safety
+    /// The range is readable, and nobody writes it as long as the result lives.
+    pub(super) unsafe fn bytes(&self, range: Range<usize>) -> &[u8] {
+        // SAFETY: within the window; the rest is the caller's.
+        unsafe { std::slice::from_raw_parts(self.at(&range).cast(), range.len()) }
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Safety
+    /// The range is writable, or becomes so by the fault handler, and nobody else touches it.
+    pub(super) unsafe fn write(&self, offset: usize, bytes: &[u8]) {
+        let to = self.at(&(offset..offset + bytes.len()));
+        // SAFETY: within the window; the rest is the caller's.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to.cast(), bytes.len()) }
     }
 }
 
-impl Drop for PrivateMapping {
+impl Drop for Window {
     fn drop(&mut self) {
         // SAFETY: unmaps what this value owns, for the only time.
         unsafe { libc::munmap(self.base.cast(), self.window + self.guard) };
     }
+}
+
+/// Whether this kernel can make private copies on demand (Linux 5.14).
+pub(super) fn can_populate() -> bool {
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    *WORKS.get_or_init(|| {
+        let try_it = || {
+            let file = memory_file(c"probe")?;
+            file.set_len(page_size() as u64)?;
+            let window = Window::new(page_size(), 0)?;
+            let both = libc::PROT_READ | libc::PROT_WRITE;
+            window.place(&(0..page_size()), both, 0, file.as_raw_fd(), 0)?;
+            window.populate(0..page_size())
+        };
+        try_it().is_ok()
+    })
 }

@@ -1,6 +1,7 @@
-//! Asks the kernel which pages of a private file mapping have been written.
+//! Asks the kernel which pages of a private mapping have been written.
 //!
-//! A page that was written is present (or swapped out) and no longer a page of the file. Linux 6.7 lists
+//! A page that was written is present (or swapped out) and no longer a page of the file, nor the page of
+//! zeros that untouched anonymous memory shows. Linux 6.7 lists
 //! such ranges with the `PAGEMAP_SCAN` ioctl; older kernels tell it page by page in `/proc/self/pagemap`
 //! (Documentation/admin-guide/mm/pagemap.rst).
 #![allow(unsafe_code)]
@@ -44,6 +45,8 @@ struct Region {
 const PAGE_IS_FILE: u64 = 1 << 2;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
+/// `PAGE_IS_PFNZERO`.
+const PAGE_IS_ZEROS: u64 = 1 << 5;
 /// `_IOWR('f', 16, struct pm_scan_arg)`.
 const PAGEMAP_SCAN: u64 = (3 << 30) | ((size_of::<ScanArgs>() as u64) << 16) | (0x66 << 8) | 16;
 /// Regions that one scan returns at most; a longer list takes several.
@@ -59,6 +62,8 @@ fn pagemap() -> io::Result<&'static File> {
 }
 
 /// Written ranges of the private mapping at `addresses` (page-aligned), in order, as offsets from its start.
+///
+/// Kernels without `PAGEMAP_SCAN` count pages of anonymous memory that were only read as written.
 pub(super) fn written(addresses: Range<usize>) -> io::Result<Vec<Range<usize>>> {
     static SCAN_WORKS: OnceLock<bool> = OnceLock::new();
     if *SCAN_WORKS.get().unwrap_or(&true) {
@@ -91,8 +96,8 @@ fn scan(addresses: &Range<usize>) -> io::Result<Vec<Range<usize>>> {
             regions: regions.as_mut_ptr() as u64,
             regions_len: REGIONS as u64,
             max_pages: 0,
-            category_inverted: PAGE_IS_FILE,
-            category_mask: PAGE_IS_FILE,
+            category_inverted: PAGE_IS_FILE | PAGE_IS_ZEROS,
+            category_mask: PAGE_IS_FILE | PAGE_IS_ZEROS,
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
             return_mask: PAGE_IS_PRESENT,
         };
@@ -157,22 +162,29 @@ fn push(ranges: &mut Vec<Range<usize>>, start: usize, end: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::mapping::PrivateMapping, *};
+    use super::{
+        super::mapping::{Window, memory_file},
+        *,
+    };
 
     #[test]
     fn both_ways_of_asking_list_exactly_the_written_pages() {
+        const LEN: usize = 1 << 22;
         let page = page_size();
-        let mapping = PrivateMapping::new(1 << 22, 0).unwrap();
-        mapping.allow(0..1 << 22).unwrap();
-        for at in [0, page, 7 * page + 5, (1 << 22) - 1] {
+        let file = memory_file(c"test").unwrap();
+        file.set_len(LEN as u64).unwrap();
+        let window = Window::new(LEN, 0).unwrap();
+        window.map_file(0..LEN, &file).unwrap();
+        window.allow(0..LEN).unwrap();
+        for at in [0, page, 7 * page + 5, LEN - 1] {
             // SAFETY: the range is mapped, writable, and this test's own.
-            unsafe { mapping.base().add(at).write(1) };
+            unsafe { window.base().add(at).write(1) };
         }
         // Reading a page does not make it a written one.
         // SAFETY: as above.
-        assert_eq!(unsafe { mapping.base().add(20 * page).read() }, 0);
-        let expected = [0..2 * page, 7 * page..8 * page, (1 << 22) - page..1 << 22];
-        let addresses = mapping.base() as usize..mapping.base() as usize + (1 << 22);
+        assert_eq!(unsafe { window.base().add(20 * page).read() }, 0);
+        let expected = [0..2 * page, 7 * page..8 * page, LEN - page..LEN];
+        let addresses = window.base() as usize..window.base() as usize + LEN;
         assert_eq!(read(&addresses).unwrap(), expected);
         assert_eq!(written(addresses).unwrap(), expected);
     }

@@ -1,42 +1,81 @@
 //! Stable memory of a canister: up to 500 GiB that survive upgrades.
 //!
-//! Only the system API touches it, so the mapping may move when it grows: its window doubles, and only
-//! pages that were used cost memory.
-#![allow(unsafe_code)]
+//! Only the system API touches it, so no mapping is needed: the committed pages are a [`PageTree`], and the
+//! pages that a message wrote lie over it until it commits. Growing is a number; a page that was never
+//! written takes no memory, not even when it is read.
+//!
+//! Cost: an access copies its bytes, and looks up each page; a commit moves the written pages into the tree;
+//! a rollback drops them.
 
-use std::io;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use super::{WASM_PAGE, mapping::PrivateMapping};
+use super::{
+    WASM_PAGE,
+    pages::{PAGE, Page, PageTree, parts},
+};
 
 /// Largest stable memory, in Wasm pages: 500 GiB.
 pub(crate) const MAX_PAGES: u64 = 500 * 1024 * 1024 * 1024 / WASM_PAGE as u64;
-/// First window of the mapping.
-const FIRST_WINDOW: usize = 16 * WASM_PAGE;
 
-/// The window for a memory of so many bytes.
-fn window(bytes: usize) -> usize {
-    bytes.max(FIRST_WINDOW).next_power_of_two()
+/// Why an access failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum StableError {
+    /// It does not lie within the memory.
+    OutOfBounds,
+    /// The canisters of this machine hold all memory that they may hold.
+    OutOfMemory,
 }
 
-/// An access that does not lie within the memory.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OutOfBounds;
+/// What stable memory was when it was last committed. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct StableState {
+    pub(super) tree: PageTree,
+    pub(super) pages: u64,
+}
+
+/// Where the owner of a stable memory leaves its committed state for those who look at it.
+#[derive(Default)]
+pub(crate) struct Published(Mutex<StableState>);
+
+impl Published {
+    pub(crate) fn get(&self) -> StableState {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
 
 /// Stable memory of one canister.
+#[derive(Default)]
 pub(crate) struct StableMemory {
-    /// There is none until the memory first grows.
-    mapping: Option<PrivateMapping>,
+    committed: StableState,
     pages: u64,
-    committed_pages: u64,
+    /// Pages written since the last commit.
+    written: BTreeMap<u64, Arc<Page>>,
+}
+
+/// Uncommitted changes, put aside.
+pub(crate) struct StableCheckpoint {
+    pages: u64,
+    written: BTreeMap<u64, Arc<Page>>,
 }
 
 impl StableMemory {
     /// An empty one.
     pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// One that was committed with these contents.
+    pub(crate) fn of(committed: StableState) -> Self {
         Self {
-            mapping: None,
-            pages: 0,
-            committed_pages: 0,
+            pages: committed.pages,
+            committed,
+            ..Self::default()
         }
     }
 
@@ -45,159 +84,101 @@ impl StableMemory {
         self.pages
     }
 
+    /// The committed state.
+    pub(crate) fn committed(&self) -> &StableState {
+        &self.committed
+    }
+
     /// Grows by so many Wasm pages, and returns the size before; `None` where there is no room.
     pub(crate) fn grow(&mut self, by: u64) -> Option<u64> {
         let before = self.pages;
-        let pages = before.checked_add(by).filter(|pages| *pages <= MAX_PAGES)?;
-        let bytes = usize::try_from(pages).ok()? * WASM_PAGE;
-        self.reserve(bytes).ok()?;
-        self.pages = pages;
+        self.pages = before.checked_add(by).filter(|pages| *pages <= MAX_PAGES)?;
         Some(before)
     }
 
-    fn reserve(&mut self, bytes: usize) -> io::Result<()> {
-        if bytes == 0 {
-            return Ok(());
+    fn check(&self, offset: u64, len: usize) -> Result<(), StableError> {
+        let end = offset.checked_add(len as u64);
+        if end.is_none_or(|end| end > self.pages * WASM_PAGE as u64) {
+            return Err(StableError::OutOfBounds);
         }
-        let window = window(bytes);
-        match &mut self.mapping {
-            Some(mapping) if mapping.window() >= window => Ok(()),
-            Some(mapping) => mapping.enlarge(window),
-            None => {
-                let mapping = PrivateMapping::new(window, 0)?;
-                mapping.allow(0..window)?;
-                self.mapping = Some(mapping);
-                Ok(())
-            }
-        }
-    }
-
-    /// Address of a range that lies within the memory.
-    fn range(&self, offset: u64, len: usize) -> Result<*mut u8, OutOfBounds> {
-        let end = offset.checked_add(len as u64).ok_or(OutOfBounds)?;
-        if end > self.pages * WASM_PAGE as u64 {
-            return Err(OutOfBounds);
-        }
-        let Some(mapping) = &self.mapping else {
-            return match end {
-                0 => Ok(std::ptr::NonNull::dangling().as_ptr()),
-                _ => Err(OutOfBounds),
-            };
-        };
-        let offset = usize::try_from(offset).map_err(|_| OutOfBounds)?;
-        // SAFETY: `pages` never exceeds the window, so the address lies within the mapping.
-        Ok(unsafe { mapping.base().add(offset) })
+        Ok(())
     }
 
     /// Copies bytes out.
-    pub(crate) fn read(&self, offset: u64, to: &mut [u8]) -> Result<(), OutOfBounds> {
-        let from = self.range(offset, to.len())?;
-        // SAFETY: `range` checked the source; `to` is another allocation.
-        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+    pub(crate) fn read(&self, offset: u64, to: &mut [u8]) -> Result<(), StableError> {
+        self.check(offset, to.len())?;
+        if self.written.is_empty() {
+            self.committed.tree.read(offset, to);
+            return Ok(());
+        }
+        for (page, within, part) in parts(offset, to.len()) {
+            let to = &mut to[part];
+            let written = self.written.get(&page).map(|page| &page.bytes);
+            match written.or_else(|| self.committed.tree.get(page)) {
+                Some(bytes) => to.copy_from_slice(&bytes[within..within + to.len()]),
+                None => to.fill(0),
+            }
+        }
         Ok(())
     }
 
     /// Copies bytes in.
-    pub(crate) fn write(&mut self, offset: u64, from: &[u8]) -> Result<(), OutOfBounds> {
-        let to = self.range(offset, from.len())?;
-        // SAFETY: `range` checked the destination; `from` is another allocation.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
-        Ok(())
-    }
-
-    fn used(&self) -> usize {
-        usize::try_from(self.pages)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(WASM_PAGE)
-    }
-
-    /// Makes what was written permanent.
-    pub(crate) fn commit(&mut self) -> io::Result<()> {
-        if let Some(mapping) = &self.mapping {
-            let written = mapping.written(self.used())?;
-            mapping.write_back(&written)?;
+    pub(crate) fn write(&mut self, offset: u64, from: &[u8]) -> Result<(), StableError> {
+        self.check(offset, from.len())?;
+        for (page, within, part) in parts(offset, from.len()) {
+            let from = &from[part];
+            let bytes = self.edit(page).ok_or(StableError::OutOfMemory)?;
+            bytes[within..within + from.len()].copy_from_slice(from);
         }
-        self.committed_pages = self.pages;
         Ok(())
+    }
+
+    /// The message's own copy of a page, made when it first writes it.
+    fn edit(&mut self, page: u64) -> Option<&mut [u8; PAGE]> {
+        use std::collections::btree_map::Entry;
+        let slot = match self.written.entry(page) {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(slot) => slot.insert(Arc::new(match self.committed.tree.get(page) {
+                Some(bytes) => Page::copy_of(bytes)?,
+                None => Page::zeroed()?,
+            })),
+        };
+        // A checkpoint may hold it too.
+        if Arc::get_mut(slot).is_none() {
+            *slot = Arc::new(Page::copy_of(&slot.bytes)?);
+        }
+        Arc::get_mut(slot).map(|page| &mut page.bytes)
+    }
+
+    /// Makes what was written permanent, and shows it to those who look at `published`.
+    pub(crate) fn commit(&mut self, published: &Published) {
+        let mut shown = published.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held by nobody else, nodes are changed in place.
+        *shown = StableState::default();
+        for (page, bytes) in std::mem::take(&mut self.written) {
+            self.committed.tree.set(page, bytes);
+        }
+        self.committed.pages = self.pages;
+        *shown = self.committed.clone();
     }
 
     /// Forgets what was written and grown since the last commit.
-    pub(crate) fn rollback(&mut self) -> io::Result<()> {
-        if let Some(mapping) = &self.mapping {
-            let written = mapping.written(self.used())?;
-            mapping.discard(&written)?;
+    pub(crate) fn rollback(&mut self) {
+        self.written.clear();
+        self.pages = self.committed.pages;
+    }
+
+    /// Puts the uncommitted changes aside.
+    pub(crate) fn checkpoint(&self) -> StableCheckpoint {
+        StableCheckpoint {
+            pages: self.pages,
+            written: self.written.clone(),
         }
-        self.pages = self.committed_pages;
-        self.give_back()
     }
 
-    /// Gives back what growing took: the address space, and pages of the file that were only read.
-    fn give_back(&mut self) -> io::Result<()> {
-        let window = window(self.used());
-        if let Some(mapping) = self.mapping.take_if(|mapping| mapping.window() > window) {
-            let file = mapping.file().clone();
-            drop(mapping);
-            file.set_len(window as u64)?;
-            let mapping = PrivateMapping::of(file, window, 0)?;
-            mapping.allow(0..window)?;
-            self.mapping = Some(mapping);
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(memory: &StableMemory, offset: u64, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        memory.read(offset, &mut bytes).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn commits_stay_and_everything_since_is_rolled_back() {
-        let mut memory = StableMemory::new();
-        assert_eq!(memory.grow(1), Some(0));
-        memory.write(10, b"kept").unwrap();
-        memory.commit().unwrap();
-
-        memory.write(10, b"lost").unwrap();
-        assert_eq!(memory.grow(100), Some(1));
-        memory.write(100 * WASM_PAGE as u64, b"lost").unwrap();
-        memory.rollback().unwrap();
-
-        assert_eq!(memory.pages(), 1);
-        assert_eq!(memory.mapping.as_ref().unwrap().window(), FIRST_WINDOW);
-        assert_eq!(read(&memory, 10, 4), b"kept");
-        // What a failed message wrote behind the end does not come back with the next growth.
-        memory.grow(100).unwrap();
-        assert_eq!(read(&memory, 100 * WASM_PAGE as u64, 4), [0; 4]);
-    }
-
-    #[test]
-    fn uncommitted_bytes_survive_a_mapping_that_moves() {
-        let mut memory = StableMemory::new();
-        memory.grow(1).unwrap();
-        memory.write(0, b"first").unwrap();
-        memory.grow(1 << 16).unwrap();
-        memory.write(1 << 32, b"last").unwrap();
-        assert_eq!(read(&memory, 0, 5), b"first");
-        memory.commit().unwrap();
-        memory.rollback().unwrap();
-        assert_eq!(read(&memory, 1 << 32, 4), b"last");
-    }
-
-    #[test]
-    fn nothing_beyond_the_end_can_be_touched() {
-        let mut memory = StableMemory::new();
-        assert_eq!(memory.write(0, b"x"), Err(OutOfBounds));
-        assert_eq!(memory.read(0, &mut []), Ok(()));
-        memory.grow(1).unwrap();
-        assert_eq!(memory.write(WASM_PAGE as u64 - 1, b"xy"), Err(OutOfBounds));
-        assert_eq!(memory.read(u64::MAX, &mut [0]), Err(OutOfBounds));
-        assert_eq!(memory.grow(MAX_PAGES), None);
-        assert_eq!(memory.pages(), 1);
+    /// Makes them what they were then.
+    pub(crate) fn restore(&mut self, checkpoint: &StableCheckpoint) {
+        self.pages = checkpoint.pages;
+        self.written.clone_from(&checkpoint.written);
     }
 }

@@ -13,10 +13,11 @@ use wasmtime::{Global, Memory, Ref, Store, Table, Val};
 use super::{
     Program, Runtime, RuntimeError, Trap,
     tracked::{Saved, Tracked},
+    twins::{Committed, Twins},
 };
 use crate::{
     ic0::{Effects, Host, LogLine, Message},
-    memory::{Heap, StableMemory},
+    memory::{GlobalValue, Heap, Image, StableMemory},
 };
 
 /// What of a canister is to be run.
@@ -47,20 +48,21 @@ pub(crate) struct Instance {
     live: Live,
     saved: State,
     committed_heap: usize,
+    twins: Arc<Twins>,
 }
 
 /// What of an instance is not in its memories, as of the last commit.
 #[derive(Clone)]
-struct State {
+pub(super) struct State {
     globals: Vec<Val>,
     tracked: Option<Arc<Saved>>,
 }
 
 /// What wasmtime made.
-struct Live {
-    store: Store<Host>,
+pub(super) struct Live {
+    pub(super) store: Store<Host>,
     instance: wasmtime::Instance,
-    heap: Option<Heap>,
+    pub(super) heap: Option<Heap>,
     table: Option<Table>,
     globals: Vec<Global>,
     tracked: Option<Tracked>,
@@ -74,15 +76,110 @@ impl Instance {
         program: Program,
         stable: StableMemory,
     ) -> Result<Self, (RuntimeError, StableMemory)> {
-        let mut live = Live::new(runtime, &program, None, stable)?;
+        let mut live = Live::new(runtime, &program, stable)?;
         let saved = live.state(None);
         Ok(Self {
+            twins: Twins::new(runtime.clone(), program.clone()),
             runtime: runtime.clone(),
             program,
             live,
             saved,
             committed_heap: 0,
         })
+    }
+
+    /// Instantiates a program on the memories of `old`, uncommitted changes included: the heap stays as it is,
+    /// no data segment is applied, and globals are what the program says. Uncommitted; until the result is
+    /// committed, `old` can be rolled back once it is given the stable memory again.
+    pub(crate) fn keeping_heap(
+        runtime: &Runtime,
+        program: Program,
+        old: &mut Self,
+    ) -> Result<Self, (RuntimeError, StableMemory)> {
+        let mut new = Self::new(runtime, program, old.take_stable())?;
+        if let Err(error) = new.keep_heap(old) {
+            return Err((error, new.take_stable()));
+        }
+        Ok(new)
+    }
+
+    fn keep_heap(&mut self, old: &Self) -> Result<(), RuntimeError> {
+        let Some(kept) = &old.live.heap else {
+            return Ok(());
+        };
+        self.live.grow_heap(kept.size())?;
+        let Some(heap) = &self.live.heap else {
+            return Err(RuntimeError("no memory to keep the heap in".to_owned()));
+        };
+        if heap.size() < kept.size() {
+            return Err(RuntimeError("a memory too small for the heap".to_owned()));
+        }
+        kept.file()
+            .and_then(|file| heap.attach(file))
+            .and_then(|()| heap.adopt(kept))
+            .map_err(RuntimeError::from_io)
+    }
+
+    /// Instantiates a program on the memories and globals of an image, uncommitted.
+    pub(crate) fn from_image(
+        runtime: &Runtime,
+        program: Program,
+        image: &Image,
+    ) -> Result<Self, RuntimeError> {
+        let stable = StableMemory::of(image.stable().clone());
+        let mut new = Self::new(runtime, program, stable).map_err(|(error, _)| error)?;
+        new.load(image)?;
+        Ok(new)
+    }
+
+    fn load(&mut self, image: &Image) -> Result<(), RuntimeError> {
+        let len = usize::try_from(image.heap_len())
+            .map_err(|_| RuntimeError("a heap too large for this machine".to_owned()))?;
+        self.live.grow_heap(len)?;
+        if self.live.heap.as_ref().map_or(0, Heap::size) != len {
+            return Err(RuntimeError(format!("a heap of {len} bytes does not fit")));
+        }
+        if let Some(heap) = &self.live.heap {
+            let file = image.heap_file(heap).map_err(RuntimeError::from_io)?;
+            heap.attach(file).map_err(RuntimeError::from_io)?;
+        }
+        let globals = self.live.globals();
+        let fits = globals.len() == image.globals.len()
+            && globals
+                .iter()
+                .zip(&image.globals)
+                .all(|(own, new)| std::mem::discriminant(own) == std::mem::discriminant(new));
+        if !fits {
+            return Err(RuntimeError("other globals than the module has".to_owned()));
+        }
+        let values: Vec<Val> = image.globals.iter().copied().map(value).collect();
+        self.live.write_globals(&values)
+    }
+
+    /// The committed state as a value. Costs a copy of the heap.
+    pub(crate) fn image(&self) -> Result<Image, RuntimeError> {
+        Image::of(
+            self.live.heap.as_ref(),
+            self.committed_heap,
+            self.live.store.data().stable.committed(),
+            self.saved.globals.iter().filter_map(global).collect(),
+        )
+        .map_err(RuntimeError::from_io)
+    }
+
+    /// Instances for queries on the committed state.
+    pub(crate) fn twins(&self) -> Arc<Twins> {
+        self.twins.clone()
+    }
+
+    /// The stable memory, for those who look at it from outside.
+    pub(crate) fn stable(&self) -> &StableMemory {
+        &self.live.store.data().stable
+    }
+
+    /// The stable memory, to be changed from outside and then committed, all of it.
+    pub(crate) fn stable_mut(&mut self) -> &mut StableMemory {
+        &mut self.live.store.data_mut().stable
     }
 
     pub(crate) fn program(&self) -> &Program {
@@ -108,13 +205,20 @@ impl Instance {
     /// # Panics
     /// Where the machine has no memory left for the committed bytes: going on would lose them.
     pub(crate) fn commit(&mut self) {
-        let written = self.live.heap.as_ref().map_or(Ok(()), Heap::commit);
-        let written = written.and_then(|()| self.live.store.data_mut().stable.commit());
-        if let Err(error) = written {
+        let twins = self.twins.clone();
+        // No query begins while this is held, and none that runs is held up.
+        let mut committed = twins.committed();
+        if let Err(error) = self.live.heap.as_ref().map_or(Ok(()), Heap::commit) {
             panic!("can't commit the memory of a canister: {error}");
         }
+        self.live.store.data_mut().stable.commit(&twins.stable);
         self.committed_heap = self.live.heap.as_ref().map_or(0, Heap::size);
         self.saved = self.live.state(self.saved.tracked.take());
+        *committed = Some(Committed {
+            state: self.saved.clone(),
+            heap_size: self.committed_heap,
+            file: self.live.heap.as_ref().and_then(|heap| heap.file().ok()),
+        });
     }
 
     /// Undoes all changes since the last commit.
@@ -128,16 +232,10 @@ impl Instance {
     }
 
     fn try_rollback(&mut self) -> Result<(), RuntimeError> {
-        let failed = |error: std::io::Error| RuntimeError(error.to_string());
-        self.live
-            .store
-            .data_mut()
-            .stable
-            .rollback()
-            .map_err(failed)?;
+        self.live.store.data_mut().stable.rollback();
         let grown = match &self.live.heap {
             Some(heap) if heap.size() == self.committed_heap => {
-                heap.rollback().map_err(failed)?;
+                heap.rollback().map_err(RuntimeError::from_io)?;
                 false
             }
             Some(_) => true,
@@ -151,16 +249,16 @@ impl Instance {
 
     /// A new instance on the committed bytes.
     fn replace(&mut self) -> Result<(), RuntimeError> {
-        let file = self.live.heap.as_ref().map(Heap::file);
+        let file = self.live.heap.as_ref().map(Heap::file).transpose();
+        let file = file.map_err(RuntimeError::from_io)?;
         let stable = self.take_stable();
-        self.live = match Live::new(&self.runtime, &self.program, file, stable) {
+        self.live = match Live::new(&self.runtime, &self.program, stable) {
             Ok(live) => live,
             Err((error, _)) => return Err(error),
         };
         self.live.grow_heap(self.committed_heap)?;
-        if let Some(heap) = &self.live.heap {
-            heap.rollback()
-                .map_err(|error| RuntimeError(error.to_string()))?;
+        if let (Some(heap), Some(file)) = (&self.live.heap, file) {
+            heap.attach(file).map_err(RuntimeError::from_io)?;
         }
         self.live.adopt(&self.saved)
     }
@@ -177,10 +275,9 @@ impl Instance {
 }
 
 impl Live {
-    fn new(
+    pub(super) fn new(
         runtime: &Runtime,
         program: &Program,
-        file: Option<std::sync::Arc<std::fs::File>>,
         stable: StableMemory,
     ) -> Result<Self, (RuntimeError, StableMemory)> {
         let memory64 = program.module.memory64;
@@ -188,9 +285,8 @@ impl Live {
         let mut store = Store::new(&width.engine, Host::new(stable));
         store.limiter(|host| host);
         let instantiated = store.set_fuel(u64::MAX).and_then(|()| {
-            let (result, heap) = Heap::create_during(file, || {
-                width.linker.instantiate(&mut store, &program.compiled)
-            });
+            let (result, heap) =
+                Heap::create_during(|| width.linker.instantiate(&mut store, &program.compiled));
             result.map(|instance| (instance, heap))
         });
         let (instance, heap) = match instantiated {
@@ -224,7 +320,7 @@ impl Live {
         })
     }
 
-    fn run(&mut self, callable: &Callable, message: Message, limit: u64) -> Run {
+    pub(super) fn run(&mut self, callable: &Callable, message: Message, limit: u64) -> Run {
         self.store.data_mut().begin(message, limit);
         // Entering the function costs 1 that the Internet Computer does not count.
         let fuel = limit.saturating_add(1);
@@ -235,6 +331,12 @@ impl Live {
         let left = self.store.get_fuel().unwrap_or(0);
         let instructions = (fuel - left.min(fuel)).saturating_sub(1);
         let trap = result.err().map(|error| Trap::from_wasmtime(&error, limit));
+        let condemned = self.heap.as_ref().is_some_and(Heap::is_condemned);
+        let trap = if condemned {
+            Some(Trap::OutOfMemory)
+        } else {
+            trap
+        };
         let (effects, log) = self.store.data_mut().end(trap.as_ref());
         Run {
             result: trap.map_or(Ok(effects), Err),
@@ -304,7 +406,7 @@ impl Live {
     }
 
     /// Goes back to this state; false where only a new instance can have it.
-    fn restore(&mut self, state: &State) -> Result<bool, RuntimeError> {
+    pub(super) fn restore(&mut self, state: &State) -> Result<bool, RuntimeError> {
         if let (Some(tracked), Some(saved)) = (&self.tracked, &state.tracked)
             && tracked.has_changed(&mut self.store)
             && !tracked.restore(&mut self.store, saved)?
@@ -316,11 +418,31 @@ impl Live {
     }
 
     /// Takes over the state of another instance of the same program.
-    fn adopt(&mut self, state: &State) -> Result<(), RuntimeError> {
+    pub(super) fn adopt(&mut self, state: &State) -> Result<(), RuntimeError> {
         if let (Some(tracked), Some(saved)) = (&self.tracked, &state.tracked) {
             tracked.apply(&mut self.store, saved)?;
         }
         self.write_globals(&state.globals)
+    }
+
+    /// The state of the moment, for [`Live::restore`].
+    pub(super) fn peek_state(&mut self) -> State {
+        let store = &mut self.store;
+        let tracked = self.tracked.as_ref();
+        State {
+            tracked: tracked.map(|tracked| Arc::new(tracked.save(store))),
+            globals: self.read_globals(),
+        }
+    }
+
+    /// Whether the table or the dropped segments may differ from what was adopted.
+    pub(super) fn has_changed(&mut self) -> bool {
+        let tracked = self.tracked.as_ref();
+        tracked.is_some_and(|tracked| tracked.has_changed(&mut self.store))
+    }
+
+    fn globals(&mut self) -> Vec<GlobalValue> {
+        self.read_globals().iter().filter_map(global).collect()
     }
 
     fn read_globals(&mut self) -> Vec<Val> {
@@ -340,7 +462,7 @@ impl Live {
         Ok(())
     }
 
-    fn grow_heap(&mut self, bytes: usize) -> Result<(), RuntimeError> {
+    pub(super) fn grow_heap(&mut self, bytes: usize) -> Result<(), RuntimeError> {
         let (Some(heap), Some(memory)) = (&self.heap, self.store.data().memory) else {
             return Ok(());
         };
@@ -349,5 +471,27 @@ impl Live {
             .grow(&mut self.store, missing as u64)
             .map(|_| ())
             .map_err(|error| RuntimeError(error.to_string()))
+    }
+}
+
+/// The value of a global; the checks of modules let no others be mutable.
+fn global(value: &Val) -> Option<GlobalValue> {
+    match value {
+        Val::I32(value) => Some(GlobalValue::I32(*value)),
+        Val::I64(value) => Some(GlobalValue::I64(*value)),
+        Val::F32(bits) => Some(GlobalValue::F32(*bits)),
+        Val::F64(bits) => Some(GlobalValue::F64(*bits)),
+        Val::V128(value) => Some(GlobalValue::V128(value.as_u128())),
+        _ => None,
+    }
+}
+
+fn value(global: GlobalValue) -> Val {
+    match global {
+        GlobalValue::I32(value) => Val::I32(value),
+        GlobalValue::I64(value) => Val::I64(value),
+        GlobalValue::F32(bits) => Val::F32(bits),
+        GlobalValue::F64(bits) => Val::F64(bits),
+        GlobalValue::V128(value) => Val::V128(value.into()),
     }
 }

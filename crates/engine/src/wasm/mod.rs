@@ -13,6 +13,7 @@ pub(crate) mod costs;
 mod instance;
 mod tracked;
 mod trap;
+mod twins;
 
 use std::{
     fmt,
@@ -28,6 +29,7 @@ use crate::{ic0, ic0::Host, memory::HeapCreator};
 use compiled::Compiled;
 pub(crate) use instance::{Callable, Instance, Run};
 pub(crate) use trap::{Advice, Trap};
+pub(crate) use twins::{Checkpoint, Twin, Twins};
 
 /// Deepest stack of Wasm frames, in bytes.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -59,6 +61,16 @@ pub(crate) struct Program {
 /// wasmtime could not be set up, or does not take what the checks let through.
 #[derive(Debug)]
 pub(crate) struct RuntimeError(String);
+
+impl RuntimeError {
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the form that map_err asks for"
+    )]
+    fn from_io(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl fmt::Display for RuntimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,6 +158,7 @@ impl Width {
             .cache(cache);
         let failed = |error: wasmtime::Error| RuntimeError(format!("wasmtime: {error:#}"));
         let engine = wasmtime::Engine::new(&config).map_err(failed)?;
+        HeapCreator::prepare().map_err(RuntimeError::from_io)?;
         let linker = ic0::linker(&engine, memory64).map_err(failed)?;
         Ok(Self { engine, linker })
     }

@@ -26,6 +26,10 @@ const MEMORY_ACCESS: Advice = Advice::new(
      memory.",
     "memory-access-limit-exceeded",
 );
+const OUT_OF_MEMORY: Advice = Advice::new(
+    "The canisters of this server together hold all the memory that they may: remove some, or let them hold more.",
+    "",
+);
 const WASM_MEMORY: Advice = Advice::new(
     "Try checking the canister for a possible memory leak or modifying it to use more stable memory instead of \
      Wasm memory.",
@@ -76,6 +80,8 @@ pub(crate) enum Trap {
     MemoryAccess(String),
     /// Its heap grew beyond the limit that its controllers have set, both in bytes.
     WasmMemoryLimit { bytes: u64, limit: u64 },
+    /// The canisters of this machine hold all the memory that they may.
+    OutOfMemory,
 }
 
 impl fmt::Display for Trap {
@@ -111,6 +117,7 @@ impl fmt::Display for Trap {
                  such high Wasm memory usage is expected and safe, then the developer can increase the Wasm memory \
                  limit in the canister settings."
             ),
+            Self::OutOfMemory => f.write_str("Canister exceeded its allowed memory allocation"),
         }
     }
 }
@@ -168,6 +175,7 @@ impl Trap {
             }
             Self::MemoryAccess(_) => ErrorCode::MemoryAccessLimitExceeded,
             Self::WasmMemoryLimit { .. } => ErrorCode::WasmMemoryLimitExceeded,
+            Self::OutOfMemory => ErrorCode::OutOfMemory,
         }
     }
 
@@ -184,6 +192,7 @@ impl Trap {
             Self::OutOfInstructions | Self::InstructionLimit(_) => OUT_OF_INSTRUCTIONS,
             Self::MemoryAccess(_) => MEMORY_ACCESS,
             Self::WasmMemoryLimit { .. } => WASM_MEMORY,
+            Self::OutOfMemory => OUT_OF_MEMORY,
         };
         if advice == Advice::NONE {
             return String::new();
