@@ -15,7 +15,7 @@ use crate::{
     EntryPoints, Metadata, ModuleError, exports,
     functions::{self, Unchecked},
     imports::{self, Import},
-    limits,
+    instrument, limits,
     metadata::Sections,
 };
 
@@ -30,6 +30,8 @@ pub struct CanisterModule {
     pub memory64: bool,
     pub entry_points: EntryPoints,
     pub metadata: BTreeMap<String, Metadata>,
+    /// Functions that [`CanisterModule::instrument`] changes, by their place in the code section.
+    rewritten: Vec<usize>,
 }
 
 impl CanisterModule {
@@ -45,7 +47,7 @@ impl CanisterModule {
     /// The first reason that a subnet would refuse it for.
     pub fn parse(uploaded: &[u8]) -> Result<Self, ModuleError> {
         let wasm = unpack(uploaded)?;
-        let found = inspect(&wasm)?;
+        let (found, rewritten) = inspect(&wasm)?;
         let (memory64, entry_points, metadata) =
             (found.memory64, found.entry_points, found.metadata.by_name);
         Ok(Self {
@@ -54,7 +56,17 @@ impl CanisterModule {
             memory64,
             entry_points,
             metadata,
+            rewritten,
         })
+    }
+
+    /// The module, rewritten so that the host can save and restore all of its state, and count its
+    /// instructions.
+    ///
+    /// # Errors
+    /// Where `wasm` is not the module any more that was checked.
+    pub fn instrument(&self) -> Result<Vec<u8>, wasmparser::BinaryReaderError> {
+        instrument::instrument(&self.wasm, &self.rewritten)
     }
 }
 
@@ -112,7 +124,7 @@ struct Found<'a> {
     metadata: Sections,
 }
 
-fn inspect(wasm: &[u8]) -> Result<Found<'_>, ModuleError> {
+fn inspect(wasm: &[u8]) -> Result<(Found<'_>, Vec<usize>), ModuleError> {
     let mut validator = Validator::new_with_features(features());
     let mut found = Found::default();
     let mut bodies: Vec<Unchecked<'_>> = Vec::new();
@@ -130,8 +142,8 @@ fn inspect(wasm: &[u8]) -> Result<Found<'_>, ModuleError> {
         imports::check(import, &found.types, found.memory64)?;
     }
     found.entry_points.check()?;
-    functions::check(bodies)?;
-    Ok(found)
+    let rewritten = functions::check(bodies)?;
+    Ok((found, rewritten))
 }
 
 impl<'a> Found<'a> {

@@ -84,6 +84,26 @@ pub(crate) struct Sites<'a> {
     pub(crate) drops: BTreeMap<Segment, ()>,
 }
 
+/// What is to be inserted before an operator, if anything is.
+fn insert(operator: &Operator<'_>) -> Option<Insert> {
+    Some(match operator {
+        Operator::MemoryGrow { .. } => Insert::Nops,
+        Operator::TableGrow { .. } => Insert::Mark { nops: 42 },
+        Operator::TableSet { .. }
+        | Operator::TableFill { .. }
+        | Operator::TableCopy { .. }
+        | Operator::TableInit { .. } => Insert::Mark { nops: 0 },
+        Operator::DataDrop { data_index } => Insert::Drop(Segment::Data(*data_index)),
+        Operator::ElemDrop { elem_index } => Insert::Drop(Segment::Element(*elem_index)),
+        _ => return None,
+    })
+}
+
+/// Whether something is inserted before this operator.
+pub(crate) fn is_site(operator: &Operator<'_>) -> bool {
+    insert(operator).is_some()
+}
+
 impl<'a> Sites<'a> {
     /// Looks through the next function.
     pub(crate) fn add(&mut self, body: FunctionBody<'a>) -> Result<(), BinaryReaderError> {
@@ -91,16 +111,8 @@ impl<'a> Sites<'a> {
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             let (operator, at) = operators.read_with_offset()?;
-            let insert = match operator {
-                Operator::MemoryGrow { .. } => Insert::Nops,
-                Operator::TableGrow { .. } => Insert::Mark { nops: 42 },
-                Operator::TableSet { .. }
-                | Operator::TableFill { .. }
-                | Operator::TableCopy { .. }
-                | Operator::TableInit { .. } => Insert::Mark { nops: 0 },
-                Operator::DataDrop { data_index } => Insert::Drop(Segment::Data(data_index)),
-                Operator::ElemDrop { elem_index } => Insert::Drop(Segment::Element(elem_index)),
-                _ => continue,
+            let Some(insert) = insert(&operator) else {
+                continue;
             };
             self.marks |= !matches!(insert, Insert::Nops);
             if let Insert::Drop(segment) = insert {
@@ -112,13 +124,14 @@ impl<'a> Sites<'a> {
         Ok(())
     }
 
-    /// Functions of the code section.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "a module has fewer functions than bytes, and at most 100 MiB of them"
-    )]
-    pub(crate) fn count(&self) -> u32 {
-        self.functions.len() as u32
+    /// Takes the next function as it is.
+    pub(crate) fn keep(&mut self, body: FunctionBody<'a>) {
+        self.functions.push((body, Vec::new()));
+    }
+
+    /// Functions that were added.
+    pub(crate) fn len(&self) -> usize {
+        self.functions.len()
     }
 
     /// Whether any function changes.

@@ -1,8 +1,10 @@
 //! The functions of a module, one by one: valid WebAssembly, not too long, not too complex.
 //!
 //! Complexity estimates what a function costs the compiler: each operator has a weight, and branches and
-//! calls weigh by far the most. Both limits hold before anything is compiled, so that a hostile module
-//! can't hold up a subnet.
+//! calls weigh by far the most, as on the Internet Computer. It knows nothing of what takes this compiler more
+//! than its share of time: loops deep in loops, tables of branches, and many locals that live across many
+//! branches. These are held to a limit of their own ([`Shape`]), which no compiler's output comes near. All
+//! limits hold before anything is compiled, so that a hostile module can't hold up a subnet.
 //!
 //! Functions don't depend on each other, so the code of a large module is checked on several threads; the
 //! error is always that of the first bad function.
@@ -14,7 +16,7 @@ use wasmparser::{
     ValidatorResources,
 };
 
-use crate::{ModuleError, limits};
+use crate::{ModuleError, code, limits};
 
 /// Code below this size is not worth a thread, in bytes.
 const BYTES_PER_THREAD: usize = 128 * 1024;
@@ -24,8 +26,9 @@ const THREADS: usize = 8;
 /// A function that is not checked yet.
 pub(crate) type Unchecked<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 
-/// Checks all functions of a module, in the order of the code section.
-pub(crate) fn check(functions: Vec<Unchecked<'_>>) -> Result<(), ModuleError> {
+/// Checks all functions of a module, in the order of the code section. Returns those that
+/// [`crate::code`] inserts something into, by their place there.
+pub(crate) fn check(functions: Vec<Unchecked<'_>>) -> Result<Vec<usize>, ModuleError> {
     let bytes: usize = functions.iter().map(|(_, body)| body.range().len()).sum();
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = (bytes / BYTES_PER_THREAD).clamp(1, cores.min(THREADS));
@@ -50,7 +53,7 @@ pub(crate) fn check(functions: Vec<Unchecked<'_>>) -> Result<(), ModuleError> {
     }
     let mut parts = parts.into_iter().zip(starts);
     let Some((first, _)) = parts.next() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     thread::scope(|scope| {
         let others: Vec<_> = parts
@@ -61,13 +64,17 @@ pub(crate) fn check(functions: Vec<Unchecked<'_>>) -> Result<(), ModuleError> {
             let checked = other
                 .join()
                 .unwrap_or_else(|_| Err(ModuleError::Invalid("the check failed".to_owned())));
-            result = result.and(checked);
+            result = result.and_then(|mut before| {
+                before.extend(checked?);
+                Ok(before)
+            });
         }
         result
     })
 }
 
-fn check_part(functions: Vec<Unchecked<'_>>, start: usize) -> Result<(), ModuleError> {
+fn check_part(functions: Vec<Unchecked<'_>>, start: usize) -> Result<Vec<usize>, ModuleError> {
+    let mut rewritten = Vec::new();
     let mut allocations = FuncValidatorAllocations::default();
     for (index, (function, body)) in (start..).zip(functions) {
         let mut validator = function.into_validator(allocations);
@@ -75,12 +82,23 @@ fn check_part(functions: Vec<Unchecked<'_>>, start: usize) -> Result<(), ModuleE
         validator.read_locals(&mut reader)?;
         let mut operators = OperatorsReader::new(reader);
         let (mut size, mut complexity) = (0, 0);
+        let mut shape = Shape::new(u64::from(validator.len_locals()));
+        let mut is_rewritten = false;
         while !operators.eof() {
             let (operator, at) = operators.read_with_offset()?;
             validator.op(at, &operator)?;
             size += 1;
             complexity += weight(&operator);
+            shape.add(&operator);
+            is_rewritten |= code::is_site(&operator);
         }
+        if is_rewritten {
+            rewritten.push(index);
+        }
+        let complexity = match shape.cost() {
+            cost if cost > limits::FUNCTION_COMPLEXITY => complexity.max(cost),
+            _ => complexity,
+        };
         operators.finish()?;
         if complexity > limits::FUNCTION_COMPLEXITY {
             return Err(ModuleError::FunctionTooComplex {
@@ -98,7 +116,63 @@ fn check_part(functions: Vec<Unchecked<'_>>, start: usize) -> Result<(), ModuleE
         }
         allocations = validator.into_allocations();
     }
-    Ok(())
+    Ok(rewritten)
+}
+
+/// What in the shape of a function makes compilation slow. The divisors are such that a function at the limit
+/// takes about a second.
+struct Shape {
+    locals: u64,
+    /// For each open block, whether it is a loop.
+    blocks: Vec<bool>,
+    depth: u64,
+    branches: u64,
+    loops: u64,
+    tables: u64,
+}
+
+impl Shape {
+    fn new(locals: u64) -> Self {
+        Self {
+            locals,
+            blocks: Vec::new(),
+            depth: 0,
+            branches: 0,
+            loops: 0,
+            tables: 0,
+        }
+    }
+
+    fn add(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Loop { .. } => {
+                self.blocks.push(true);
+                self.branches += 1;
+                self.depth += 1;
+                self.loops += 50 * self.depth;
+            }
+            Operator::Block { .. } | Operator::If { .. } => {
+                self.blocks.push(false);
+                self.branches += 1;
+            }
+            Operator::End => {
+                if self.blocks.pop() == Some(true) {
+                    self.depth -= 1;
+                }
+            }
+            Operator::Br { .. } | Operator::BrIf { .. } => self.branches += 1,
+            Operator::BrTable { targets } => {
+                let targets = u64::from(targets.len());
+                self.branches += 1 + targets;
+                self.tables += targets * targets / 400;
+            }
+            _ => {}
+        }
+    }
+
+    fn cost(&self) -> u64 {
+        self.loops + self.tables + self.locals * self.branches / 40
+    }
 }
 
 macro_rules! weights {

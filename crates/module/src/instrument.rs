@@ -45,6 +45,8 @@ pub const FUNCTION_EXPORT_PREFIX: &str = "engine:function ";
 /// What is known of a module after one look at it.
 #[derive(Default)]
 struct Parts<'a> {
+    /// Functions whose code changes, by their place in the code section, in order.
+    rewritten: &'a [usize],
     sections: BTreeMap<u8, Range<usize>>,
     sites: Sites<'a>,
     exports: ExportSection,
@@ -55,12 +57,13 @@ struct Parts<'a> {
     globals: u32,
 }
 
-/// The same module, rewritten. See the module's documentation.
-///
-/// # Errors
-/// Where the module isn't valid WebAssembly; [`crate::CanisterModule::parse`] has found that out before.
-pub fn instrument(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-    let mut parts = Parts::read(wasm)?;
+/// The same module, rewritten; `rewritten` are the functions whose code changes.
+pub(crate) fn instrument(wasm: &[u8], rewritten: &[usize]) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut parts = Parts {
+        rewritten,
+        ..Parts::default()
+    };
+    parts.read(wasm)?;
     let mut new: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
     let marks = if parts.sites.marks {
         parts.add_state(wasm, &mut new)?
@@ -74,7 +77,7 @@ pub fn instrument(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
             dropper(&mut bodies, *segment);
         }
         let mut code = Vec::with_capacity(5 + bodies.len());
-        leb128(&mut code, parts.sites.count() + count(droppers));
+        leb128(&mut code, count(parts.sites.len() + droppers));
         code.extend(bodies);
         new.insert(CODE, code);
     }
@@ -95,18 +98,17 @@ pub fn instrument(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(wasm: &'a [u8]) -> Result<Self, BinaryReaderError> {
-        let mut parts = Self::default();
+    fn read(&mut self, wasm: &'a [u8]) -> Result<(), BinaryReaderError> {
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload?;
             if let Some((id, range)) = payload.as_section()
                 && id != START
             {
-                parts.sections.insert(id, range);
+                self.sections.insert(id, range);
             }
-            parts.add(payload)?;
+            self.add(payload)?;
         }
-        Ok(parts)
+        Ok(())
     }
 
     fn add(&mut self, payload: Payload<'a>) -> Result<(), BinaryReaderError> {
@@ -163,7 +165,13 @@ impl<'a> Parts<'a> {
             Payload::StartSection { func, .. } => {
                 self.exports.export(START_EXPORT, ExportKind::Func, func);
             }
-            Payload::CodeSectionEntry(body) => self.sites.add(body)?,
+            Payload::CodeSectionEntry(body) => match self.rewritten.split_first() {
+                Some((first, rest)) if *first == self.sites.len() => {
+                    self.rewritten = rest;
+                    self.sites.add(body)?;
+                }
+                _ => self.sites.keep(body),
+            },
             _ => {}
         }
         Ok(())
@@ -222,7 +230,7 @@ impl<'a> Parts<'a> {
 
 #[allow(
     clippy::cast_possible_truncation,
-    reason = "a module has fewer segments than bytes, and at most 100 MiB of them"
+    reason = "a module has fewer functions and segments than bytes, and at most 100 MiB of them"
 )]
 fn count(items: usize) -> u32 {
     items as u32

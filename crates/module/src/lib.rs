@@ -2,7 +2,7 @@
 //!
 //! - [`CanisterModule::parse`] unpacks a module as it was uploaded, checks it against the limits of a real
 //!   subnet and reads what the outside may know of it: its methods and its metadata.
-//! - [`instrument`] rewrites it so that the host can save and restore all of its state, and count its
+//! - [`CanisterModule::instrument`] rewrites it so that the host can save and restore all of its state, and count its
 //!   instructions.
 //!
 //! The command `canister-module check FILE…` runs the same checks on built modules, so that a module that
@@ -26,6 +26,5 @@ pub use exports::{EntryPoints, MethodKind};
 pub use instrument::{
     CHANGED_EXPORT, DROP_EXPORT_PREFIX, DROPPED_EXPORT_PREFIX, FUNCTION_EXPORT_PREFIX,
     GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, RESERVED_EXPORT_PREFIX, START_EXPORT, TABLE_EXPORT,
-    instrument,
 };
 pub use metadata::{Metadata, Visibility};

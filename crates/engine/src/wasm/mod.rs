@@ -21,7 +21,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use canister_module::{CanisterModule, instrument};
+use canister_module::CanisterModule;
 use wasmtime::{Cache, CacheConfig, Config, Linker, OptLevel};
 
 use crate::{ic0, ic0::Host, memory::HeapCreator};
@@ -101,8 +101,9 @@ impl Runtime {
         }
         let module =
             CanisterModule::parse(uploaded).map_err(|error| RuntimeError(error.to_string()))?;
-        let rewritten =
-            instrument(&module.wasm).map_err(|error| RuntimeError(error.to_string()))?;
+        let rewritten = module
+            .instrument()
+            .map_err(|error| RuntimeError(error.to_string()))?;
         let compiled = wasmtime::Module::new(&self.width(module.memory64).engine, rewritten)
             .map_err(|error| RuntimeError(format!("{error:#}")))?;
         let program = Program {
