@@ -18,7 +18,6 @@ mod access;
 mod calls;
 mod canister;
 mod certification;
-mod composite;
 mod cycles;
 
 mod execution;

@@ -19,7 +19,7 @@ use crate::{
     canister::Canister,
     certification::{StateTree, SubnetKey},
     cycles::{CHARGE_NS, Ledger, NODES, Prices},
-    ic0::{Context, Environment},
+    ic0::{Context, Environment, Occupation},
     ingress::IngressHistory,
     limits::Limits,
     management,
@@ -293,12 +293,19 @@ impl Subnet {
             timer: canister.timer.map_or(0, |timer| timer.0),
             root_key: self.root_key.clone(),
             outgoing: canister.outgoing.clone(),
+            directory: self.directory.clone(),
             prices: self.prices,
             nodes: NODES,
-            freezing_reserve: canister.freezing_reserve(self.prices),
+            occupation: Occupation {
+                memory: canister.memory_usage(),
+                memory_allocation: canister.settings.memory_allocation,
+                compute: canister.settings.compute_allocation,
+                freezing_threshold: canister.settings.freezing_threshold,
+            },
             callback_limit: self.limits.of_context(Context::Reply),
             memory64: canister.is_memory64(),
             wasm_memory_limit: canister.settings.wasm_memory_limit,
+            wasm_memory_threshold: canister.settings.wasm_memory_threshold,
         }
     }
 }

@@ -154,7 +154,7 @@ fn append(host: &mut Access<'_, '_>, from: u64, len: u64) -> Result<(), Trap> {
 
 fn add_cycles(host: &mut Access<'_, '_>, function: &str, cycles: u128) -> Result<(), Trap> {
     building(host, function)?;
-    if cycles > liquid(host)? {
+    if cycles > liquid(host) {
         let canister = host.environment()?.canister;
         return Err(Trap::Refused(format!(
             "Canister {canister} is out of cycles"
@@ -170,7 +170,7 @@ fn perform(host: &mut Access<'_, '_>) -> Result<u32, Trap> {
     let (callee, bytes) = (call.callee, call.payload());
     let performed = host.effects().calls.iter();
     let performed = performed.filter(|call| call.callee == callee).count();
-    let spendable = liquid(host)?;
+    let spendable = liquid(host);
     let environment = host.environment()?;
     let waiting = environment.outgoing.get(&callee).copied().unwrap_or(0);
     let (limit, memory64) = (environment.callback_limit, environment.memory64);

@@ -17,11 +17,11 @@ pub(super) fn link<P: Pointer>(
     calls: &SystemCalls,
 ) -> wasmtime::Result<()> {
     system_call!(linker, calls, "canister_cycle_balance128", (to: P), |host| {
-        let balance = balance(host)?;
+        let balance = host.host().balance();
         host.write_u128(to, balance)?;
     });
     system_call!(linker, calls, "canister_liquid_cycle_balance128", (to: P), |host| {
-        let liquid = liquid(host)?;
+        let liquid = liquid(host);
         host.write_u128(to, liquid)?;
     });
     system_call!(linker, calls, "msg_cycles_available128", (to: P), |host| {
@@ -37,7 +37,7 @@ pub(super) fn link<P: Pointer>(
         host.write_u128(to, accepted)?;
     });
     system_call!(linker, calls, "cycles_burn128", (high: u64, low: u64, to: P), |host| {
-        let burned = u128_of(high, low).min(liquid(host)?);
+        let burned = u128_of(high, low).min(liquid(host));
         host.effects().cycles_burned += burned;
         host.write_u128(to, burned)?;
     });
@@ -48,7 +48,7 @@ pub(super) fn link<P: Pointer>(
     if P::MEMORY64 {
         return Ok(());
     }
-    system_call!(linker, calls, "canister_cycle_balance", () -> u64, |host| low(balance(host)?)?);
+    system_call!(linker, calls, "canister_cycle_balance", () -> u64, |host| low(host.host().balance())?);
     system_call!(linker, calls, "msg_cycles_available", () -> u64, |host| low(available(host)?)?);
     system_call!(linker, calls, "msg_cycles_refunded", () -> u64, |host| low(host.message()?.cycles_refunded)?);
     system_call!(linker, calls, "msg_cycles_accept", (max: u64) -> u64, |host| low(accept(host, max.into())?)?);
@@ -57,26 +57,10 @@ pub(super) fn link<P: Pointer>(
     Ok(())
 }
 
-/// The balance as the message has left it so far.
-fn balance(host: &mut Access<'_, '_>) -> Result<u128, Trap> {
-    let before = host.environment()?.balance;
-    let effects = host.effects();
-    let sent: u128 = effects
-        .calls
-        .iter()
-        .chain(&effects.building)
-        .map(|call| call.cycles + call.price)
-        .sum();
-    Ok(before
-        .saturating_add(effects.cycles_accepted)
-        .saturating_add(effects.cycles_minted)
-        .saturating_sub(sent + effects.cycles_burned))
-}
-
 /// What the canister may spend without being frozen.
-pub(super) fn liquid(host: &mut Access<'_, '_>) -> Result<u128, Trap> {
-    let reserve = host.environment()?.freezing_reserve;
-    Ok(balance(host)?.saturating_sub(reserve))
+pub(super) fn liquid(host: &mut Access<'_, '_>) -> u128 {
+    let host = host.host();
+    host.balance().saturating_sub(host.reserve())
 }
 
 /// What may still be accepted: nothing once the call is answered, since the rest has gone back with the answer.
@@ -103,7 +87,7 @@ fn mint(host: &mut Access<'_, '_>, function: &str, amount: u128) -> Result<u128,
             "ic0.{function} cannot be executed on non Cycles Minting Canister: {canister} != {CYCLES_MINTING_CANISTER}"
         )));
     }
-    let minted = amount.min(u128::MAX - balance(host)?);
+    let minted = amount.min(u128::MAX - host.host().balance());
     host.effects().cycles_minted += minted;
     Ok(minted)
 }

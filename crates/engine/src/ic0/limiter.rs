@@ -2,7 +2,7 @@
 //!
 //! A heap that grows beyond what its controllers allow ends the message, where the message may be refused: updates
 //! and installations. Queries, callbacks and system tasks are let through (IC interface specification, setting
-//! `wasm_memory_limit`).
+//! `wasm_memory_limit`). One that could no longer be paid for ends updates and system tasks.
 
 use wasmtime::ResourceLimiter;
 
@@ -12,13 +12,13 @@ use crate::wasm::Trap;
 /// Largest table of a canister, in elements.
 const MAX_TABLE: usize = canister_module::limits::TABLE_ELEMENTS;
 /// Largest heap, in bytes, by the width of its addresses.
-pub(crate) const MAX_HEAP_32: u64 = 4 << 30;
-pub(crate) const MAX_HEAP_64: u64 = 6 << 30;
+const MAX_HEAP_32: u64 = 4 << 30;
+const MAX_HEAP_64: u64 = 6 << 30;
 
 impl ResourceLimiter for Host {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
@@ -47,6 +47,10 @@ impl ResourceLimiter for Host {
         if limited && limit != 0 && bytes > limit {
             return Err(Trap::WasmMemoryLimit { bytes, limit }.into());
         }
+        let most = if limit == 0 { most } else { limit };
+        let left = most.saturating_sub(bytes);
+        self.effects.low_memory |= left < environment.wasm_memory_threshold;
+        self.grow(desired.saturating_sub(current) as u64)?;
         Ok(true)
     }
 

@@ -23,14 +23,17 @@ use candid::Principal;
 use wasmtime::{Linker, Memory};
 
 use crate::{
-    SenderInfo, Time, certification::LazyCertificate, cycles::Prices, memory::StableMemory,
+    SenderInfo, Time,
+    certification::LazyCertificate,
+    cycles::{Occupied, Prices},
+    memory::StableMemory,
+    topology::Directory,
     wasm::Trap,
 };
 use pages::PageSet;
 
 pub(crate) use calls::{Callback, OutgoingCall};
 pub(crate) use context::Context;
-pub(crate) use limiter::{MAX_HEAP_32, MAX_HEAP_64};
 
 /// Longest reply to an update call, in bytes.
 const MAX_REPLY: u64 = 2 * 1024 * 1024;
@@ -54,16 +57,50 @@ pub(crate) struct Environment {
     pub(crate) root_key: Arc<[u8]>,
     /// Calls of this canister that are not answered yet, by callee.
     pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
+    /// Which subnet has which canisters.
+    pub(crate) directory: Arc<Directory>,
     pub(crate) prices: Prices,
     /// Nodes of the subnet.
     pub(crate) nodes: u32,
-    /// Cycles of the balance that can't be spent.
-    pub(crate) freezing_reserve: u128,
+    pub(crate) occupation: Occupation,
     /// Instructions that a callback may execute: a call pays for it before.
     pub(crate) callback_limit: u64,
     pub(crate) memory64: bool,
     /// What the controllers allow the heap to grow to, in bytes; 0: as far as it can.
     pub(crate) wasm_memory_limit: u64,
+    /// The canister wants to be told where less than this is left of that.
+    pub(crate) wasm_memory_threshold: u64,
+}
+
+/// What a canister pays for as time goes by, which says how much of its balance can't be spent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occupation {
+    /// Bytes that it uses before the message.
+    pub(crate) memory: u64,
+    /// Bytes that are reserved for it.
+    pub(crate) memory_allocation: u64,
+    /// Percents of a core that are reserved for it.
+    pub(crate) compute: u64,
+    /// For how many seconds it must be able to pay.
+    pub(crate) freezing_threshold: u64,
+}
+
+impl Occupation {
+    /// Bytes that are paid for once the canister has grown by so many.
+    fn bytes(self, grown: u64) -> u64 {
+        self.memory
+            .saturating_add(grown)
+            .max(self.memory_allocation)
+    }
+
+    /// The balance below which the canister is frozen then.
+    fn reserve(self, prices: Prices, grown: u64) -> u128 {
+        let occupied = Occupied {
+            memory: self.bytes(grown),
+            compute: self.compute,
+        };
+        prices.freezing_reserve(occupied, self.freezing_threshold)
+    }
 }
 
 /// The message that is executed.
@@ -112,6 +149,8 @@ pub(crate) struct Effects {
     pub(crate) cycles_accepted: u128,
     pub(crate) cycles_burned: u128,
     pub(crate) cycles_minted: u128,
+    /// The heap grew, and less than the canister's threshold is left.
+    pub(crate) low_memory: bool,
 }
 
 /// A line of a canister's log.
@@ -130,6 +169,8 @@ pub(crate) struct Host {
     effects: Effects,
     log: Vec<Vec<u8>>,
     limit: u64,
+    /// Bytes that heap and stable memory grew by in this message.
+    grown: u64,
     /// Pages of stable memory that this message wrote.
     written: PageSet,
     /// Pages of stable memory that this message read or wrote.
@@ -145,6 +186,7 @@ impl Host {
             effects: Effects::default(),
             log: Vec::new(),
             limit: 0,
+            grown: 0,
             written: PageSet::default(),
             touched: PageSet::default(),
         }
@@ -155,9 +197,55 @@ impl Host {
         self.message = Some(message);
         self.effects = Effects::default();
         self.limit = limit;
+        self.grown = 0;
         self.log.clear();
         self.written.clear();
         self.touched.clear();
+    }
+
+    /// The balance as the message has left it so far.
+    fn balance(&self) -> u128 {
+        let before = self.message.as_ref();
+        let before = before.map_or(0, |message| message.environment.balance);
+        let effects = &self.effects;
+        let under_way = effects.calls.iter().chain(&effects.building);
+        let sent: u128 = under_way.map(|call| call.cycles + call.price).sum();
+        before
+            .saturating_add(effects.cycles_accepted)
+            .saturating_add(effects.cycles_minted)
+            .saturating_sub(sent + effects.cycles_burned)
+    }
+
+    /// What of it can't be spent without freezing the canister.
+    fn reserve(&self) -> u128 {
+        self.message.as_ref().map_or(0, |message| {
+            let environment = &message.environment;
+            environment
+                .occupation
+                .reserve(environment.prices, self.grown)
+        })
+    }
+
+    /// Notes that heap or stable memory grows, which must not freeze the canister. Queries, callbacks and
+    /// installations are let through: the former are undone, the latter looked at as a whole.
+    fn grow(&mut self, bytes: u64) -> Result<(), Trap> {
+        let Some(message) = &self.message else {
+            return Ok(());
+        };
+        let before = self.grown;
+        self.grown = before.saturating_add(bytes);
+        let checked = matches!(message.context, Context::Update | Context::System);
+        let (balance, reserve) = (self.balance(), self.reserve());
+        let occupation = message.environment.occupation;
+        let bytes = occupation.bytes(self.grown) - occupation.bytes(before);
+        if !checked || bytes == 0 || balance >= reserve {
+            return Ok(());
+        }
+        let is_controller = message.environment.controllers.contains(&message.caller);
+        Err(Trap::CannotPayGrowth {
+            bytes,
+            missing: is_controller.then_some(reserve - balance),
+        })
     }
 
     /// Ends it, and hands out what it did, and what it printed; a trap leaves a line too.

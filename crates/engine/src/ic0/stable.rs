@@ -27,7 +27,7 @@ pub(super) fn link<P: Pointer>(
 ) -> wasmtime::Result<()> {
     system_call!(linker, calls, "stable64_size", () -> u64, |host| host.host().stable.pages());
     system_call!(linker, calls, "stable64_grow", (pages: u64) -> u64, |host|
-        host.host().stable.grow(pages).unwrap_or(u64::MAX));
+        grow(host, pages)?.unwrap_or(u64::MAX));
     system_call!(linker, calls, "stable64_read", (to: u64, offset: u64, len: u64), |host|
         read(host, to, offset, len)?);
     system_call!(linker, calls, "stable64_write", (offset: u64, from: u64, len: u64), |host|
@@ -40,7 +40,7 @@ pub(super) fn link<P: Pointer>(
     system_call!(linker, calls, "stable_grow", (pages: u32) -> u32, |host| {
         let before = addressable(host)?;
         if u64::from(before) + u64::from(pages) > PAGES_32
-            || host.host().stable.grow(u64::from(pages)).is_none()
+            || grow(host, pages.into())?.is_none()
         {
             u32::MAX
         } else {
@@ -67,6 +67,15 @@ fn addressable(host: &mut Access<'_, '_>) -> Result<u32, Trap> {
             "32 bit stable memory api used on a memory larger than 4GB",
         )),
     }
+}
+
+/// The size before, in Wasm pages; `None` where there is no room.
+fn grow(host: &mut Access<'_, '_>, pages: u64) -> Result<Option<u64>, Trap> {
+    let before = host.host().stable.grow(pages);
+    if before.is_some() {
+        host.host().grow(pages * crate::memory::WASM_PAGE as u64)?;
+    }
+    Ok(before)
 }
 
 fn outside() -> Trap {

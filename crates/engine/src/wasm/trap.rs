@@ -30,6 +30,10 @@ const OUT_OF_MEMORY: Advice = Advice::new(
     "The canisters of this server together hold all the memory that they may: remove some, or let them hold more.",
     "",
 );
+const MEMORY_GROW: Advice = Advice::new(
+    "Try topping up the canister.",
+    "insufficient-cycles-in-memory-grow",
+);
 const WASM_MEMORY: Advice = Advice::new(
     "Try checking the canister for a possible memory leak or modifying it to use more stable memory instead of \
      Wasm memory.",
@@ -78,6 +82,8 @@ pub(crate) enum Trap {
     InstructionLimit(u64),
     /// It touched too many pages of its stable memory.
     MemoryAccess(String),
+    /// It would be frozen if its memory grew by so many bytes; the cycles that it lacks, for its controllers.
+    CannotPayGrowth { bytes: u64, missing: Option<u128> },
     /// Its heap grew beyond the limit that its controllers have set, both in bytes.
     WasmMemoryLimit { bytes: u64, limit: u64 },
     /// The canisters of this machine hold all the memory that they may.
@@ -107,6 +113,15 @@ impl fmt::Display for Trap {
             ),
             Self::MemoryAccess(text) => {
                 write!(f, "Canister exceeded memory access limits: {text}")
+            }
+            Self::CannotPayGrowth { bytes, missing } => {
+                write!(
+                    f,
+                    "Canister cannot grow memory by {bytes} bytes due to insufficient cycles."
+                )?;
+                missing.map_or(Ok(()), |missing| {
+                    write!(f, " At least {missing} additional cycles are required.")
+                })
             }
             Self::WasmMemoryLimit { bytes, limit } => write!(
                 f,
@@ -174,6 +189,7 @@ impl Trap {
                 ErrorCode::InstructionLimitExceeded
             }
             Self::MemoryAccess(_) => ErrorCode::MemoryAccessLimitExceeded,
+            Self::CannotPayGrowth { .. } => ErrorCode::InsufficientCyclesInMemoryGrow,
             Self::WasmMemoryLimit { .. } => ErrorCode::WasmMemoryLimitExceeded,
             Self::OutOfMemory => ErrorCode::OutOfMemory,
         }
@@ -191,6 +207,7 @@ impl Trap {
             Self::Misuse(_, advice) => *advice,
             Self::OutOfInstructions | Self::InstructionLimit(_) => OUT_OF_INSTRUCTIONS,
             Self::MemoryAccess(_) => MEMORY_ACCESS,
+            Self::CannotPayGrowth { .. } => MEMORY_GROW,
             Self::WasmMemoryLimit { .. } => WASM_MEMORY,
             Self::OutOfMemory => OUT_OF_MEMORY,
         };
@@ -201,7 +218,11 @@ impl Trap {
             suggestion,
             section,
         } = advice;
-        format!("{suggestion} See documentation: {DOCUMENTATION}#{section}")
+        let link = match section {
+            "" => String::new(),
+            section => format!("{DOCUMENTATION}#{section}"),
+        };
+        format!("{suggestion} See documentation: {link}")
     }
 
     /// The reject that a caller sees.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+mod calls;
 mod charges;
 mod contexts;
 #[path = "../harness/mod.rs"]

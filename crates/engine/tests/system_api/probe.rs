@@ -78,10 +78,9 @@ pub(crate) const PLACES: &[Place] = &[
 /// Bytes that a call in the tests of charges moves, wherever a length is asked for.
 pub(crate) const MOVED: u32 = 8;
 
-/// What is run: a function, alone or after what it needs to succeed; what it needs; or nothing at all.
+/// What is run: a function, alone or after what it needs to succeed; or only what it needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
-    Nothing,
     Needs(usize),
     Bare(usize),
     Ready(usize),
@@ -90,7 +89,6 @@ pub(crate) enum What {
 impl What {
     fn number(self) -> u32 {
         let (kind, index) = match self {
-            Self::Nothing => (0, 0),
             Self::Needs(index) => (1, index),
             Self::Bare(index) => (2, index),
             Self::Ready(index) => (3, index),

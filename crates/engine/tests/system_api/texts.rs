@@ -18,7 +18,11 @@ const TOOLCHAIN: &str = "If you are running this canister in a test environment 
 /// What it adds where the author is at fault.
 fn advice(text: &str, section: &str) -> String {
     let page = "https://internetcomputer.org/docs/current/references/execution-errors";
-    format!("{text} See documentation: {page}#{section}")
+    let link = match section {
+        "" => String::new(),
+        section => format!("{page}#{section}"),
+    };
+    format!("{text} See documentation: {link}")
 }
 
 /// A module with all of `ic0`, one page of memory, and these functions.
