@@ -119,6 +119,7 @@ fn tables_and_heaps_that_grow_for_ever_meet_their_limits() {
             (drop (memory.grow (i32.const 40000)))
             (call $boom))"#,
     ));
+    all.net.lift_memory_limit(id);
     for _ in 0..3 {
         let trapped = all.net.call(id, "trap at the end", &[]);
         assert_eq!(code(trapped), ErrorCode::CalledTrap);

@@ -38,6 +38,7 @@ const FAR: &str = r#"(module
 fn a_heap_beyond_4_gib_is_committed_and_restored_like_any_other() {
     let mut net = Net::new();
     let id = net.install(FAR);
+    net.lift_memory_limit(id);
     net.call(id, "grow", &[]).unwrap();
     net.query(id, "is 0", &[]).unwrap();
     net.call(id, "write", &[]).unwrap();
@@ -60,6 +61,7 @@ fn a_heap_beyond_4_gib_is_committed_and_restored_like_any_other() {
 fn what_is_not_in_a_64_bit_heap_can_not_be_read() {
     let mut net = Net::new();
     let id = net.install(FAR);
+    net.lift_memory_limit(id);
     net.call(id, "grow", &[]).unwrap();
     for method in ["beyond", "far beyond", "far offset"] {
         let Err(Reject {
@@ -93,7 +95,48 @@ fn a_64_bit_heap_ends_at_6_gib() {
                 (if (i64.ne (memory.grow (i64.const {grow})) (i64.const {answer})) (then unreachable))
                 (call $reply)))"#
         ));
+        net.lift_memory_limit(id);
         net.call(id, "grow", &[])
             .unwrap_or_else(|reject| panic!("{memory} + {grow}: {reject:?}"));
     }
+}
+
+#[test]
+fn system_calls_take_and_give_64_bit_addresses() {
+    let mut net = Net::new();
+    let id = net.install(
+        r#"(module
+        (import "ic0" "msg_arg_data_size" (func $size (result i64)))
+        (import "ic0" "msg_arg_data_copy" (func $copy (param i64 i64 i64)))
+        (import "ic0" "msg_reply_data_append" (func $append (param i64 i64)))
+        (import "ic0" "msg_reply" (func $reply))
+        (import "ic0" "call_new" (func $call_new (param i64 i64 i64 i64 i64 i64 i64 i64)))
+        (import "ic0" "call_perform" (func $call_perform (result i32)))
+        (import "ic0" "canister_self_size" (func $self_size (result i64)))
+        (import "ic0" "canister_self_copy" (func $self_copy (param i64 i64 i64)))
+        (memory i64 1)
+        (table 1 funcref) (elem (i32.const 0) $done)
+        (data (i64.const 100) "grow")
+        ;; Its argument back, from beyond 4 GiB.
+        (func (export "canister_query echo")
+            (drop (memory.grow (i64.const 70000)))
+            (call $copy (i64.const 0x1_0000_1000) (i64.const 0) (call $size))
+            (call $append (i64.const 0x1_0000_1000) (call $size))
+            (call $reply))
+        ;; A callback gets back an environment that 32 bits can't hold.
+        (func $done (param i64)
+            (i64.store (i64.const 200) (local.get 0))
+            (call $append (i64.const 200) (i64.const 8))
+            (call $reply))
+        (func (export "canister_update grow") (call $reply))
+        (func (export "canister_update call")
+            (call $self_copy (i64.const 0) (i64.const 0) (call $self_size))
+            (call $call_new (i64.const 0) (call $self_size) (i64.const 100) (i64.const 4)
+                (i64.const 0) (i64.const 0x1234_5678_9abc_def0)
+                (i64.const 0) (i64.const 0))
+            (drop (call $call_perform))))"#,
+    );
+    assert_eq!(net.query(id, "echo", b"far away").unwrap(), b"far away");
+    let environment = net.call(id, "call", &[]).unwrap();
+    assert_eq!(environment, 0x1234_5678_9abc_def0_u64.to_le_bytes());
 }

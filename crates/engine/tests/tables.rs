@@ -170,6 +170,24 @@ fn a_segment_stays_dropped_only_where_the_message_that_dropped_it_stayed() {
 }
 
 #[test]
+fn a_query_that_used_up_its_instructions_leaves_nothing_in_the_way_of_others() {
+    let mut net = Net::new();
+    let spin = r#"(func (export "canister_query spin") (loop $again
+        (memory.fill (i32.const 0) (i32.const 0) (i32.const 50000)) (br $again)))"#;
+    let id = net.install(&module(&format!(
+        r#"{TABLES}{spin}
+        (func (export "canister_update drop") (call $drop_data) (call $set) (call $reply))
+        (func (export "canister_query use") (call $init_data) (call $reply))"#
+    )));
+    net.query(id, "use", &[]).unwrap();
+    let spun = net.query(id, "spin", &[]);
+    assert_eq!(code(spun), ErrorCode::InstructionLimitExceeded);
+    net.call(id, "drop", &[]).unwrap();
+    assert_eq!(code(net.query(id, "use", &[])), ErrorCode::Trapped);
+    assert_eq!(digits(&mut net, id), 123_498);
+}
+
+#[test]
 fn an_upgrade_starts_with_the_table_of_the_new_module() {
     let mut net = Net::new();
     let id = canister(&mut net);

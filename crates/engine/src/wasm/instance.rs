@@ -66,6 +66,8 @@ pub(super) struct Live {
     table: Option<Table>,
     globals: Vec<Global>,
     tracked: Option<Tracked>,
+    /// The state of the table and the segments that was adopted last.
+    adopted: Option<Arc<Saved>>,
     memory64: bool,
 }
 
@@ -316,6 +318,7 @@ impl Live {
             table,
             globals,
             tracked,
+            adopted: None,
             memory64,
         })
     }
@@ -420,7 +423,17 @@ impl Live {
     /// Takes over the state of another instance of the same program.
     pub(super) fn adopt(&mut self, state: &State) -> Result<(), RuntimeError> {
         if let (Some(tracked), Some(saved)) = (&self.tracked, &state.tracked) {
-            tracked.apply(&mut self.store, saved)?;
+            let store = &mut self.store;
+            let has_it = |adopted: &Arc<Saved>| Arc::ptr_eq(adopted, saved);
+            if tracked.has_changed(store) || !self.adopted.as_ref().is_some_and(has_it) {
+                // Segments are dropped by functions of the module, and the message before may have used up
+                // all it had.
+                store
+                    .set_fuel(u64::MAX)
+                    .map_err(|error| RuntimeError(error.to_string()))?;
+                tracked.apply(store, saved)?;
+                self.adopted = Some(saved.clone());
+            }
         }
         self.write_globals(&state.globals)
     }

@@ -7,8 +7,8 @@ use engine::{
     RequestStatus, Time,
 };
 use ic_management_canister_types::{
-    CanisterIdRecord, CanisterInstallMode, CanisterStatusResult, InstallCodeArgs,
-    ProvisionalCreateCanisterWithCyclesArgs,
+    CanisterIdRecord, CanisterInstallMode, CanisterSettings, CanisterStatusResult, InstallCodeArgs,
+    ProvisionalCreateCanisterWithCyclesArgs, UpdateSettingsArgs,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -179,6 +179,20 @@ impl Net {
         self.install_code(id, CanisterInstallMode::Install, &wasm(wat), &[])
             .unwrap();
         id
+    }
+
+    /// Lifts the limit that a heap has by default.
+    pub fn lift_memory_limit(&mut self, canister_id: Principal) {
+        let settings = CanisterSettings {
+            wasm_memory_limit: Some(0_u64.into()),
+            ..CanisterSettings::default()
+        };
+        let args = UpdateSettingsArgs {
+            canister_id,
+            settings,
+            sender_canister_version: None,
+        };
+        self.management("update_settings", &args).unwrap();
     }
 
     pub fn upgrade(&mut self, id: Principal, wat: &str) -> Result<(), Reject> {
