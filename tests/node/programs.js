@@ -1,0 +1,69 @@
+// The programs under test, as cargo has built them, and the canister that they run.
+
+import { spawn, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const RELEASE = resolve(import.meta.dirname, '../../target/release');
+
+/** How long a server may take until it listens. */
+const PATIENCE_MS = 60_000;
+
+/** Path of a program; what must be built if it isn't there. */
+export function program(name) {
+  const path = join(RELEASE, name);
+  if (!existsSync(path)) {
+    throw new Error(`there is no ${path}: cargo build --release --workspace --bins --examples`);
+  }
+  return path;
+}
+
+/** A folder that is gone when the test has ended. */
+export function folder(test) {
+  const path = mkdtempSync(join(tmpdir(), 'node-clients-'));
+  test.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** The counter as a module. */
+export function counterModule(test) {
+  const module = join(folder(test), 'counter.wasm');
+  execFileSync(program('examples/assemble'), [resolve(import.meta.dirname, 'counter.wat'), module]);
+  return new Uint8Array(readFileSync(module));
+}
+
+/** Starts a fresh localnet, and says what a client must know of it. */
+export async function localnet(test) {
+  const status = join(folder(test), 'status.json');
+  const arguments_ = ['serve', '--port', '0', '--exit-with-stdin', '--status-file', status];
+  const server = spawn(program('localnet'), arguments_, { stdio: ['pipe', 'ignore', 'inherit'] });
+  const ended = new Promise((resolve) => server.on('exit', resolve));
+  test.after(async () => {
+    server.stdin.end();
+    await ended;
+  });
+  for (let waited = 0; !existsSync(status); waited += 20) {
+    if (waited >= PATIENCE_MS || server.exitCode !== null) {
+      throw new Error('localnet does not start');
+    }
+    await sleep(20);
+  }
+  const { gateway_port, root_key, default_effective_canister_id } = JSON.parse(
+    readFileSync(status, 'utf8'),
+  );
+  return {
+    host: `http://127.0.0.1:${gateway_port}`,
+    rootKey: new Uint8Array(Buffer.from(root_key, 'hex')),
+    anyCanister: default_effective_canister_id,
+  };
+}
+
+/** Candid interface of the counter, for either version of the library. */
+export const counterInterface = ({ IDL }) =>
+  IDL.Service({
+    inc: IDL.Func([], [IDL.Nat32], []),
+    get: IDL.Func([], [IDL.Nat32], ['query']),
+    whoami: IDL.Func([], [IDL.Principal], []),
+  });
