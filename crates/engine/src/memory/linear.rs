@@ -77,6 +77,19 @@ impl Heap {
         (result, CREATED.take())
     }
 
+    /// An empty one that can become `largest` bytes long.
+    fn new(largest: usize, guard: usize) -> io::Result<Self> {
+        let window = Window::new(largest, guard)?;
+        let tracker = Registered::new(Tracker::new(window.base()), largest)?;
+        Ok(Self(Arc::new(Inner {
+            tracker,
+            window,
+            file: Mutex::new(None),
+            shown: AtomicUsize::new(0),
+            before: Mutex::new(None),
+        })))
+    }
+
     /// Accessible bytes.
     pub(crate) fn size(&self) -> usize {
         self.0.tracker.size()
@@ -373,17 +386,9 @@ unsafe impl MemoryCreator for HeapCreator {
             HEAP_BYTES
         };
         let reserved = reserved.unwrap_or(largest).max(largest);
-        let failed = |error: io::Error| format!("no memory for a heap: {error}");
         // What is reserved beyond the largest heap is never accessible.
-        let window = Window::new(largest, reserved - largest + guard).map_err(failed)?;
-        let tracker = Registered::new(Tracker::new(window.base()), largest).map_err(failed)?;
-        let heap = Heap(Arc::new(Inner {
-            tracker,
-            window,
-            file: Mutex::new(None),
-            shown: AtomicUsize::new(0),
-            before: Mutex::new(None),
-        }));
+        let heap = Heap::new(largest, reserved - largest + guard)
+            .map_err(|error| format!("no memory for a heap: {error}"))?;
         let mut linear = Linear(heap.clone());
         linear.grow_to(minimum).map_err(|error| error.to_string())?;
         CREATED.set(Some(heap));
@@ -418,3 +423,6 @@ unsafe impl LinearMemory for Linear {
         self.0.0.window.base()
     }
 }
+
+#[cfg(test)]
+mod tests;

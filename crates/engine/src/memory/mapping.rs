@@ -53,6 +53,13 @@ fn checked(result: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// With huge pages the kernel would report 2 MiB as written where one byte was; kernels that have none refuse
+/// this. All parts of a window are treated alike, so that they can be one mapping.
+fn no_huge_pages(at: *mut libc::c_void, len: usize) {
+    // SAFETY: advice about a part that was just mapped; it changes no byte.
+    unsafe { libc::madvise(at, len, libc::MADV_NOHUGEPAGE) };
+}
+
 /// `window` bytes of address space, followed by `guard` bytes that can never be touched.
 ///
 /// Nothing of the window is accessible at first.
@@ -85,6 +92,7 @@ impl Window {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
+        no_huge_pages(base, window + guard);
         Ok(Self {
             base: base.cast(),
             window,
@@ -129,10 +137,7 @@ impl Window {
         if placed == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // With huge pages the kernel would report 2 MiB as written where one byte was. Kernels without them
-        // refuse this.
-        // SAFETY: the part just mapped.
-        unsafe { libc::madvise(self.at(range), range.len(), libc::MADV_NOHUGEPAGE) };
+        no_huge_pages(placed, range.len());
         Ok(())
     }
 

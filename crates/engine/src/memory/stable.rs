@@ -182,3 +182,114 @@ impl StableMemory {
         self.written.clone_from(&checkpoint.written);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(memory: &StableMemory, offset: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        memory.read(offset, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn commits_stay_and_everything_since_is_rolled_back() {
+        let published = Published::default();
+        let mut memory = StableMemory::new();
+        assert_eq!(memory.grow(1), Some(0));
+        memory.write(10, b"kept").unwrap();
+        memory.commit(&published);
+
+        memory.write(10, b"lost").unwrap();
+        assert_eq!(memory.grow(100), Some(1));
+        memory.write(100 * WASM_PAGE as u64, b"lost").unwrap();
+        memory.rollback();
+
+        assert_eq!(memory.pages(), 1);
+        assert_eq!(read(&memory, 10, 4), b"kept");
+        // What a failed message wrote behind the end does not come back with the next growth.
+        memory.grow(100).unwrap();
+        assert_eq!(read(&memory, 100 * WASM_PAGE as u64, 4), [0; 4]);
+    }
+
+    #[test]
+    fn half_a_tebibyte_can_be_grown_and_used_at_both_ends() {
+        let published = Published::default();
+        let mut memory = StableMemory::new();
+        assert_eq!(memory.grow(MAX_PAGES), Some(0));
+        let end = MAX_PAGES * WASM_PAGE as u64;
+        memory.write(0, b"first").unwrap();
+        memory.write(end - 4, b"last").unwrap();
+        memory.commit(&published);
+        memory.rollback();
+        assert_eq!(read(&memory, 0, 5), b"first");
+        assert_eq!(read(&memory, end - 4, 4), b"last");
+        assert_eq!(memory.grow(1), None);
+    }
+
+    #[test]
+    fn nothing_beyond_the_end_can_be_touched() {
+        let mut memory = StableMemory::new();
+        assert_eq!(memory.write(0, b"x"), Err(StableError::OutOfBounds));
+        assert_eq!(memory.read(0, &mut []), Ok(()));
+        memory.grow(1).unwrap();
+        let end = WASM_PAGE as u64;
+        assert_eq!(memory.write(end - 1, b"xy"), Err(StableError::OutOfBounds));
+        assert_eq!(
+            memory.read(u64::MAX, &mut [0]),
+            Err(StableError::OutOfBounds)
+        );
+        assert_eq!(memory.grow(MAX_PAGES), None);
+        assert_eq!(memory.pages(), 1);
+    }
+
+    const SIZE: usize = 3 * WASM_PAGE;
+
+    proptest! {
+        #[test]
+        fn a_reader_keeps_the_state_that_it_took_and_a_checkpoint_comes_back(
+            steps in proptest::collection::vec((0..6_u8, 0..SIZE, 1..3 * PAGE, 1..=255_u8), 1..80)
+        ) {
+            let published = Published::default();
+            let mut memory = StableMemory::new();
+            memory.grow(SIZE as u64 / WASM_PAGE as u64).unwrap();
+            memory.commit(&published);
+            let mut bytes = vec![0; SIZE];
+            let mut committed = bytes.clone();
+            let mut checkpoint = (memory.checkpoint(), bytes.clone());
+            let mut readers = Vec::new();
+            for (step, at, len, value) in steps {
+                match step {
+                    0 => {
+                        memory.commit(&published);
+                        committed.clone_from(&bytes);
+                        checkpoint = (memory.checkpoint(), bytes.clone());
+                    }
+                    1 => {
+                        memory.rollback();
+                        bytes.clone_from(&committed);
+                        checkpoint = (memory.checkpoint(), bytes.clone());
+                    }
+                    2 => readers.push((StableMemory::of(published.get()), committed.clone())),
+                    3 => checkpoint = (memory.checkpoint(), bytes.clone()),
+                    4 => {
+                        memory.restore(&checkpoint.0);
+                        bytes.clone_from(&checkpoint.1);
+                    }
+                    _ => {
+                        let len = len.min(SIZE - at);
+                        bytes[at..at + len].fill(value);
+                        memory.write(at as u64, &vec![value; len]).unwrap();
+                    }
+                }
+            }
+            prop_assert!(read(&memory, 0, SIZE) == bytes);
+            for (reader, then) in readers {
+                prop_assert!(read(&reader, 0, SIZE) == then);
+            }
+        }
+    }
+}
