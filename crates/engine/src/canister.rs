@@ -14,8 +14,8 @@ use crate::{
     calls::Origin,
     certification::{StateTree, principals_cbor},
     cycles::{Occupied, Prices},
-    ic0::LogLine,
-    wasm::{Instance, Program},
+    ic0::{LogLine, MAX_HEAP_32, MAX_HEAP_64},
+    wasm::{Instance, Program, Twins},
 };
 
 /// A call that the management canister answers later.
@@ -144,6 +144,23 @@ impl MemoryUsage {
     }
 }
 
+/// What can be known of an instance while it runs a message: its committed state.
+struct Lent {
+    program: Program,
+    twins: Arc<Twins>,
+    memory_size: (u64, u64),
+}
+
+/// Whether `canister_on_low_wasm_memory` has run since the heap's room was last enough (IC interface specification,
+/// "On Low Wasm Memory").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LowMemoryHook {
+    #[default]
+    ConditionNotSatisfied,
+    Ready,
+    Executed,
+}
+
 /// One canister of a subnet.
 pub(crate) struct Canister {
     pub(crate) id: Principal,
@@ -151,7 +168,9 @@ pub(crate) struct Canister {
     pub(crate) status: Status,
     pub(crate) version: u64,
     pub(crate) balance: u128,
+    /// None where there is no code, and while it runs a message.
     pub(crate) instance: Option<Instance>,
+    lent: Option<Lent>,
     pub(crate) certified_data: Vec<u8>,
     /// When the global timer fires.
     pub(crate) timer: Option<Time>,
@@ -159,6 +178,7 @@ pub(crate) struct Canister {
     pub(crate) open_contexts: usize,
     /// Calls that the canister waits for, by callee.
     pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
+    pub(crate) low_memory: LowMemoryHook,
     /// Until when memory and compute are paid for.
     pub(crate) charged: Time,
     pub(crate) log: Log,
@@ -181,10 +201,12 @@ impl Canister {
             version: 0,
             balance,
             instance: None,
+            lent: None,
             certified_data: Vec::new(),
             timer: None,
             open_contexts: 0,
             outgoing: Arc::default(),
+            low_memory: LowMemoryHook::default(),
             charged: now,
             log,
             history: History::default(),
@@ -197,7 +219,38 @@ impl Canister {
 
     /// The installed module, if there is one.
     pub(crate) fn program(&self) -> Option<&Program> {
-        self.instance.as_ref().map(Instance::program)
+        let lent = self.lent.as_ref().map(|lent| &lent.program);
+        self.instance.as_ref().map(Instance::program).or(lent)
+    }
+
+    /// Where queries run, if there is code.
+    pub(crate) fn twins(&self) -> Option<Arc<Twins>> {
+        let lent = self.lent.as_ref().map(|lent| lent.twins.clone());
+        self.instance.as_ref().map(Instance::twins).or(lent)
+    }
+
+    /// Size of the heap and of the stable memory, in bytes.
+    pub(crate) fn memory_size(&self) -> (u64, u64) {
+        let lent = self.lent.as_ref().map(|lent| lent.memory_size);
+        let here = self.instance.as_ref().map(Instance::memory_size);
+        here.or(lent).unwrap_or_default()
+    }
+
+    /// Hands out the instance, to be run while the subnet's lock is given up. It must come back, or another one.
+    pub(crate) fn lend(&mut self) -> Option<Instance> {
+        let instance = self.instance.take()?;
+        self.lent = Some(Lent {
+            program: instance.program().clone(),
+            twins: instance.twins(),
+            memory_size: instance.memory_size(),
+        });
+        Some(instance)
+    }
+
+    /// Takes an instance as the canister's.
+    pub(crate) fn take_back(&mut self, instance: Instance) {
+        self.instance = Some(instance);
+        self.lent = None;
     }
 
     pub(crate) fn is_controlled_by(&self, principal: &Principal) -> bool {
@@ -222,8 +275,7 @@ impl Canister {
 
     /// Bytes that the canister uses, by what for.
     pub(crate) fn memory(&self) -> MemoryUsage {
-        let instance = self.instance.as_ref();
-        let (heap, stable) = instance.map_or((0, 0), Instance::memory_size);
+        let (heap, stable) = self.memory_size();
         let module = self.program().map(|program| &program.module);
         let sections = module.map_or(0, |module| {
             let sections = module.metadata.iter();
@@ -245,6 +297,24 @@ impl Canister {
     /// Bytes that the canister uses.
     pub(crate) fn memory_usage(&self) -> u64 {
         self.memory().total()
+    }
+
+    /// Whether less of the heap's room is left than the controllers want to hear of. Notes it; true when that is new.
+    pub(crate) fn runs_low(&mut self) -> bool {
+        let limit = match self.settings.wasm_memory_limit {
+            0 if self.is_memory64() => MAX_HEAP_64,
+            0 => MAX_HEAP_32,
+            limit => limit,
+        };
+        let left = limit.saturating_sub(self.memory_size().0);
+        let is_low = left < self.settings.wasm_memory_threshold;
+        let new = is_low && self.low_memory == LowMemoryHook::ConditionNotSatisfied;
+        if new {
+            self.low_memory = LowMemoryHook::Ready;
+        } else if !is_low {
+            self.low_memory = LowMemoryHook::ConditionNotSatisfied;
+        }
+        new
     }
 
     /// What it pays for.

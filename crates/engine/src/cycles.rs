@@ -7,7 +7,7 @@
 //! Invariant: minted = balances + in flight + burned ([`Ledger`]). Every change of a balance is one of: minted,
 //! burned, or moved to or from something in flight.
 
-use crate::{CostSchedule, SubnetConfig, Time};
+use crate::{CostSchedule, SubnetConfig};
 
 /// Nodes of the subnets that are imitated.
 pub(crate) const NODES: u32 = 13;
@@ -131,11 +131,6 @@ pub struct CyclesAudit {
     /// With calls and answers that are under way, and set aside for answers.
     pub in_flight: u128,
     pub burned: u128,
-}
-
-/// When memory and compute were last charged, and when they are due.
-pub(crate) fn charge_is_due(last: Time, now: Time) -> bool {
-    now >= last.plus(CHARGE_NS)
 }
 
 #[cfg(test)]

@@ -7,18 +7,22 @@
 use std::sync::Arc;
 
 use candid::Principal;
+use parking_lot::MutexGuard;
 
 use crate::{
     ErrorCode, Reject, RejectCode,
     calls::{CallContext, ContextId, Origin, PendingCall, Request, Response, Work},
-    canister::{Canister, Status},
+    canister::{Canister, LowMemoryHook, Status},
     cycles::MAX_RESPONSE_BYTES,
-    ic0::{Answer, Callback, Context, Effects, LogLine, Message},
+    ic0::{Answer, Context, Effects, LogLine, Message},
     management,
     subnet::{Held, Subnet},
     wasm::{Callable, Run},
 };
 use canister_module::MethodKind;
+
+/// Longest method name and argument of a call to another subnet, in bytes.
+const MAX_REMOTE_REQUEST: u64 = 2 * 1024 * 1024;
 
 /// One message of a call context.
 struct Entry<'a> {
@@ -212,6 +216,9 @@ impl Subnet {
     fn execute_task(this: &mut Held<'_>, id: Principal, hook: &str) {
         if let Some(canister) = this.canisters.get_mut(&id) {
             canister.heartbeat_queued &= hook != "canister_heartbeat";
+            if hook == "canister_on_low_wasm_memory" {
+                canister.low_memory = LowMemoryHook::Executed;
+            }
         }
         let Ok(canister) = this.availability(id) else {
             return;
@@ -286,7 +293,7 @@ impl Subnet {
                 Some((reject.code as u32, reject.message)),
             ),
         };
-        let callable = table(callback);
+        let callable = Callable::callback(callback);
         let mut entry = Entry::new(&callable, context, arg);
         entry.reject.clone_from(&reject);
         entry.refunded = refund;
@@ -294,20 +301,14 @@ impl Subnet {
         let failed = Self::enter(this, id, entry).err();
         let failed = match (failed, pending.on_cleanup) {
             (Some(failed), Some(cleanup)) => {
-                let callable = table(cleanup);
+                let callable = Callable::callback(cleanup);
                 let mut entry = Entry::new(&callable, Context::Cleanup, Vec::new());
                 entry.reject = reject;
                 // Paid for with the callback.
                 entry.prepaid = Some(0);
                 Some(match Self::enter(this, id, entry) {
                     Ok(()) => failed,
-                    Err(again) => Reject {
-                        message: format!(
-                            "{}\n\ncall_on_cleanup also failed:\n\n{}",
-                            failed.message, again.message
-                        ),
-                        ..failed
-                    },
+                    Err(again) => failed.and_cleanup(&again),
                 })
             }
             (failed, _) => failed,
@@ -363,12 +364,14 @@ impl Subnet {
         };
         let method = call.method.clone();
         let canister = subnet.canisters.get_mut(&canister_id).ok_or_else(gone)?;
-        let instance = canister.instance.as_mut().ok_or_else(gone)?;
+        let mut instance = canister.lend().ok_or_else(gone)?;
         let Run {
             result,
             instructions,
             log,
-        } = instance.run(entry.callable, message, limit);
+        } = MutexGuard::unlocked(this, || instance.run(entry.callable, message, limit));
+        let subnet: &mut Self = this;
+        let canister = subnet.canisters.get_mut(&canister_id).ok_or_else(gone)?;
         let cost = subnet.prices.execution(instructions, memory64).min(paid);
         canister.balance = canister.balance.saturating_add(paid - cost);
         subnet.ledger.burned += cost;
@@ -384,7 +387,7 @@ impl Subnet {
         if let Some(call) = subnet.calls.contexts.get_mut(&id) {
             call.instructions += instructions;
         }
-        let result = match result {
+        let ended = match result {
             Ok(effects) => {
                 if context == Context::ReplicatedQuery {
                     // A query leaves no trace but its answer.
@@ -393,16 +396,22 @@ impl Subnet {
                     instance.commit();
                     canister.version += 1;
                 }
-                subnet.apply(id, effects);
-                Ok(())
+                Ok(effects)
             }
             Err(trap) => {
                 instance.rollback();
-                Err(trap.reject(canister_id))
+                Err(trap)
             }
         };
-        subnet.append_log(canister_id, log);
-        result
+        canister.take_back(instance);
+        canister.append_log(log);
+        match ended {
+            Ok(effects) => {
+                subnet.apply(id, effects);
+                Ok(())
+            }
+            Err(trap) => Err(trap.reject(canister_id)),
+        }
     }
 
     /// Keeps what a canister printed.
@@ -434,6 +443,10 @@ impl Subnet {
             - effects.cycles_burned;
         self.ledger.burned += effects.cycles_burned;
         self.ledger.minted += effects.cycles_minted;
+        if canister.runs_low() {
+            // Before everything else that waits.
+            self.calls.queue.push_front(Work::LowMemory(id));
+        }
     }
 
     /// What a message did to the outside.
@@ -491,7 +504,15 @@ impl Subnet {
                 deadline: call.deadline,
             };
             let subnet = self.subnet_for(&request);
-            self.send(subnet, Work::Request(request));
+            if subnet != self.id && bytes > MAX_REMOTE_REQUEST {
+                let message = format!(
+                    "Inter-canister request too large: {bytes} bytes to another subnet, at most {MAX_REMOTE_REQUEST}"
+                );
+                let reject = Reject::new(ErrorCode::InvalidManagementPayload, message);
+                self.respond(request.origin, Err(reject), request.cycles);
+            } else {
+                self.send(subnet, Work::Request(request));
+            }
         }
     }
 
@@ -584,11 +605,4 @@ fn brings_enough(canister: &Canister, request: &Request) -> Result<(), Reject> {
         canister.id, request.cycles
     );
     Err(Reject::new(ErrorCode::InsufficientCyclesInCall, message))
-}
-
-fn table((function, environment): Callback) -> Callable {
-    Callable::Table {
-        function: function.into(),
-        environment: environment.into(),
-    }
 }

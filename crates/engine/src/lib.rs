@@ -18,6 +18,7 @@ mod access;
 mod calls;
 mod canister;
 mod certification;
+mod composite;
 mod cycles;
 
 mod execution;

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, Reject, RequestId,
+    CyclesAudit, Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, Reject, RequestId,
     RequestStatus, SubnetConfig, SubnetInfo, SubnetKind, Time,
     access::{ReadStateRefused, StateReader},
     certification::{SubnetKey, ranges_cbor},
@@ -504,6 +504,26 @@ impl Reader {
     pub fn add_cycles(&self, id: &Principal, amount: u128) -> Option<u128> {
         self.with_canister(id, |subnet| subnet.mint(*id, amount))
             .flatten()
+    }
+
+    /// Where all cycles of the network are.
+    #[must_use]
+    pub fn audit(&self) -> CyclesAudit {
+        let mut audit = CyclesAudit::default();
+        for member in self.members.iter() {
+            let subnet = member.subnet.lock();
+            audit.minted += subnet.ledger.minted;
+            audit.burned += subnet.ledger.burned;
+            audit.balances += subnet.canisters.values().map(|c| c.balance).sum::<u128>();
+            audit.in_flight += subnet.calls.cycles_in_flight();
+            audit.in_flight += management::cycles_in_flight(&subnet);
+            audit.in_flight += subnet
+                .outbox
+                .iter()
+                .map(|(_, work)| work.cycles())
+                .sum::<u128>();
+        }
+        audit
     }
 
     /// Controllers of a canister.

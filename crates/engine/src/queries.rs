@@ -1,76 +1,167 @@
 //! What reads or asks without changing anything: queries, and the inspection of calls before they are
 //! taken.
+//!
+//! A query runs on a twin of its canister, which has the last committed state, with the subnet's lock given up: beside
+//! the message that executes, and beside other queries. The certificate that it sees is of the same state.
+//! Composite queries are in [`crate::composite`].
 
 use std::sync::Arc;
 
 use candid::Principal;
+use canister_module::MethodKind;
+use parking_lot::MutexGuard;
 
 use crate::{
     ErrorCode, Ingress, Query, Reject, SenderInfo,
     canister::Canister,
+    certification::LazyCertificate,
+    composite,
     ic0::{Answer, Context, Effects, Message},
     management,
     subnet::{Held, Subnet},
-    wasm::Callable,
+    wasm::{Callable, Run, RuntimeError, Twin},
 };
-use canister_module::MethodKind;
+
+/// One execution of a query, or of the inspection of a call.
+pub(crate) struct Look<'a> {
+    pub(crate) canister: Principal,
+    pub(crate) context: Context,
+    pub(crate) callable: &'a Callable,
+    pub(crate) sender: Principal,
+    pub(crate) sender_info: Option<SenderInfo>,
+    pub(crate) method: &'a str,
+    pub(crate) arg: Vec<u8>,
+    /// Code and text, where a call of the composite query was rejected.
+    pub(crate) reject: Option<(u32, String)>,
+    pub(crate) certificate: Option<Arc<LazyCertificate>>,
+    /// The call has been answered by an earlier execution.
+    pub(crate) answered: bool,
+    /// Instructions of earlier executions of the same call.
+    pub(crate) instructions_before: u64,
+    pub(crate) limit: u64,
+}
+
+impl<'a> Look<'a> {
+    pub(crate) fn new(
+        canister: Principal,
+        context: Context,
+        callable: &'a Callable,
+        method: &'a str,
+        limit: u64,
+    ) -> Self {
+        Self {
+            canister,
+            context,
+            callable,
+            sender: Principal::anonymous(),
+            sender_info: None,
+            method,
+            arg: Vec::new(),
+            reject: None,
+            certificate: None,
+            answered: false,
+            instructions_before: 0,
+            limit,
+        }
+    }
+}
 
 impl Subnet {
-    /// Runs a query on the committed state, and forgets what it wrote.
+    /// Answers a query of a user.
     pub(crate) fn query(this: &mut Held<'_>, query: Query) -> Result<Vec<u8>, Reject> {
         if this.is_management(&query.canister_id) {
             return management::query(this, &query);
         }
-        let canister = this.availability(query.canister_id)?;
-        if canister.is_frozen(this.prices) {
+        composite::evaluate(this, query)
+    }
+
+    /// The canister that is to answer a query, and how its method is entered.
+    pub(crate) fn query_entry(
+        &self,
+        id: Principal,
+        method: &str,
+    ) -> Result<(&Canister, MethodKind), Reject> {
+        let canister = self.availability(id)?;
+        if canister.is_frozen(self.prices) {
             let message = format!(
-                "Canister {} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again.",
-                canister.id
+                "Canister {id} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again."
             );
             return Err(Reject::new(ErrorCode::OutOfCycles, message));
         }
         let program = canister.program();
-        let kind = program.and_then(|p| p.module.entry_points.method(&query.method));
-        let (kind, context) = match kind {
-            Some(kind @ MethodKind::Query) => (kind, Context::Query),
-            Some(kind @ MethodKind::CompositeQuery) => (kind, Context::CompositeQuery),
+        let kind = program.and_then(|p| p.module.entry_points.method(method));
+        match kind {
+            Some(kind @ (MethodKind::Query | MethodKind::CompositeQuery)) => Ok((canister, kind)),
             _ => {
-                let message = format!("Canister has no query method '{}'", query.method);
-                return Err(Reject::of(canister.id, ErrorCode::MethodNotFound, &message));
+                let message = format!("Canister has no query method '{method}'");
+                Err(Reject::of(id, ErrorCode::MethodNotFound, &message))
             }
-        };
-        let id = canister.id;
+        }
+    }
+
+    /// What a query of a canister may show as proof of its certified data; signed only if it is read.
+    pub(crate) fn data_certificate(&self, id: &Principal) -> Arc<LazyCertificate> {
         let path = vec![
             b"canister".to_vec(),
             id.as_slice().to_vec(),
             b"certified_data".to_vec(),
         ];
-        let certificate = Arc::new(this.tree.certificate([&path]));
-        let mut message = this.message(
-            canister,
-            context,
-            (query.sender, query.sender_info),
-            &query.method,
-            query.arg,
-        );
-        message.certificate = Some(certificate);
-        let callable = Callable::Export(kind.export(&query.method));
-        let effects = Self::look(
-            this,
-            id,
-            &callable,
-            message,
-            this.limits.of_context(context),
-            (&query.method, "query"),
-        )?;
-        match effects.answer {
-            Some(Answer::Reply(reply)) => Ok(reply),
-            Some(Answer::Reject(message)) => Err(Reject::by_canister(message)),
-            None => Err(Reject::of(
-                id,
-                ErrorCode::DidNotReply,
-                "Canister did not reply to the call",
-            )),
+        Arc::new(self.tree.certificate([&path]))
+    }
+
+    /// A twin of a canister that has code, as of the last commit.
+    pub(crate) fn twin(&self, id: Principal) -> Result<Twin, Reject> {
+        let twins = self.canisters.get(&id).and_then(Canister::twins);
+        let twins = twins.ok_or_else(|| Reject::not_found(id))?;
+        twins.checkout().map_err(|error| no_twin(id, &error))
+    }
+
+    /// Runs a message on a twin with the lock given up, and counts it.
+    pub(crate) fn look(
+        this: &mut Held<'_>,
+        twin: &mut Twin,
+        look: Look<'_>,
+        (counted_as, kind): (&str, &'static str),
+    ) -> Result<(Effects, u64), (Reject, u64)> {
+        let id = look.canister;
+        let canister = this.canisters.get(&id);
+        let canister = canister.ok_or_else(|| (Reject::not_found(id), 0))?;
+        let request_bytes = look.arg.len();
+        let message = Message {
+            context: look.context,
+            environment: this.environment(canister),
+            caller: look.sender,
+            sender_info: look.sender_info,
+            method: look.method.to_owned(),
+            arg: look.arg,
+            reject: look.reject,
+            cycles_available: 0,
+            cycles_refunded: 0,
+            deadline: 0,
+            answered: look.answered,
+            certificate: look.certificate,
+            instructions_before: look.instructions_before,
+        };
+        let Run {
+            result,
+            instructions,
+            ..
+        } = MutexGuard::unlocked(this, || twin.run(look.callable, message, look.limit));
+        this.metrics.count(id, counted_as, kind, instructions);
+        if kind == "query"
+            && let Some(canister) = this.canisters.get_mut(&id)
+        {
+            let response_bytes = match result.as_ref().map(|effects| &effects.answer) {
+                Ok(Some(Answer::Reply(reply))) => reply.len(),
+                Ok(Some(Answer::Reject(message))) => message.len(),
+                _ => 0,
+            };
+            let totals = &mut canister.query_stats;
+            totals.count(instructions, request_bytes, response_bytes);
+        }
+        match result {
+            Ok(effects) => Ok((effects, instructions)),
+            Err(trap) => Err((trap.reject(id), instructions)),
         }
     }
 
@@ -83,23 +174,15 @@ impl Subnet {
             return Ok(());
         }
         let id = canister.id;
-        let arg = ingress.arg.clone();
-        let message = this.message(
-            canister,
-            Context::Inspect,
-            (ingress.sender, ingress.sender_info.clone()),
-            &ingress.method,
-            arg,
-        );
         let callable = Callable::Export(HOOK.to_owned());
-        let effects = Self::look(
-            this,
-            id,
-            &callable,
-            message,
-            this.limits.of_context(Context::Inspect),
-            (HOOK, "system"),
-        )?;
+        let limit = this.limits.of_context(Context::Inspect);
+        let mut look = Look::new(id, Context::Inspect, &callable, &ingress.method, limit);
+        look.sender = ingress.sender;
+        look.sender_info.clone_from(&ingress.sender_info);
+        look.arg.clone_from(&ingress.arg);
+        let mut twin = this.twin(id)?;
+        let (effects, _) =
+            Self::look(this, &mut twin, look, (HOOK, "system")).map_err(|(reject, _)| reject)?;
         if effects.accepted {
             Ok(())
         } else {
@@ -109,63 +192,10 @@ impl Subnet {
             ))
         }
     }
+}
 
-    fn message(
-        &self,
-        canister: &Canister,
-        context: Context,
-        (sender, sender_info): (Principal, Option<SenderInfo>),
-        method: &str,
-        arg: Vec<u8>,
-    ) -> Message {
-        Message {
-            context,
-            environment: self.environment(canister),
-            caller: sender,
-            sender_info,
-            method: method.to_owned(),
-            arg,
-            reject: None,
-            cycles_available: 0,
-            cycles_refunded: 0,
-            deadline: 0,
-            answered: false,
-            certificate: None,
-            instructions_before: 0,
-        }
-    }
-
-    /// Runs a message and undoes it.
-    fn look(
-        this: &mut Held<'_>,
-        id: Principal,
-        callable: &Callable,
-        message: Message,
-        limit: u64,
-        (counted_as, kind): (&str, &'static str),
-    ) -> Result<Effects, Reject> {
-        let subnet: &mut Self = this;
-        let canister = subnet
-            .canisters
-            .get_mut(&id)
-            .ok_or_else(|| Reject::not_found(id))?;
-        let instance = canister
-            .instance
-            .as_mut()
-            .ok_or_else(|| Reject::not_found(id))?;
-        let request_bytes = message.arg.len();
-        let run = instance.run(callable, message, limit);
-        instance.rollback();
-        if kind == "query" {
-            let response_bytes = match run.result.as_ref().map(|effects| &effects.answer) {
-                Ok(Some(Answer::Reply(reply))) => reply.len(),
-                Ok(Some(Answer::Reject(message))) => message.len(),
-                _ => 0,
-            };
-            let totals = &mut canister.query_stats;
-            totals.count(run.instructions, request_bytes, response_bytes);
-        }
-        subnet.metrics.count(id, counted_as, kind, run.instructions);
-        run.result.map_err(|trap| trap.reject(id))
-    }
+/// The machine has no room for another instance.
+fn no_twin(id: Principal, error: &RuntimeError) -> Reject {
+    let message = format!("Canister {id} can't answer now: {error}");
+    Reject::new(ErrorCode::SubnetOversubscribed, message)
 }

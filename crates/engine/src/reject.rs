@@ -136,6 +136,17 @@ impl Reject {
         Self::new(ErrorCode::DeadlineExpired, "Call deadline has expired.")
     }
 
+    /// The reject of a callback that failed, and whose cleanup failed too.
+    pub(crate) fn and_cleanup(self, cleanup: &Self) -> Self {
+        Self {
+            message: format!(
+                "{}\n\ncall_on_cleanup also failed:\n\n{}",
+                self.message, cleanup.message
+            ),
+            ..self
+        }
+    }
+
     pub(crate) fn not_found(canister: Principal) -> Self {
         Self::new(
             ErrorCode::CanisterNotFound,

@@ -13,13 +13,15 @@ impl Reader {
     #[must_use]
     pub fn stable_memory(&self, id: &Principal, limit: usize) -> Option<Vec<u8>> {
         self.with_canister(id, |subnet| {
-            copy(subnet.canisters.get(id)?.instance.as_ref()?.stable(), limit)
+            // The committed one, whether or not a message is running.
+            let twins = subnet.canisters.get(id)?.twins()?;
+            copy(&twins.stable(), limit)
         })
         .flatten()
     }
 
     /// Replaces the stable memory of a canister, in whole pages; false where there is no such canister, it has no
-    /// module, or there is no room.
+    /// module, a message of it is running, or there is no room.
     #[must_use]
     pub fn set_stable_memory(&self, id: &Principal, bytes: &[u8]) -> bool {
         let Some(stable) = filled(bytes) else {

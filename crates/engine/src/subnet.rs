@@ -293,7 +293,6 @@ impl Subnet {
             timer: canister.timer.map_or(0, |timer| timer.0),
             root_key: self.root_key.clone(),
             outgoing: canister.outgoing.clone(),
-            directory: self.directory.clone(),
             prices: self.prices,
             nodes: NODES,
             occupation: Occupation {
@@ -305,7 +304,6 @@ impl Subnet {
             callback_limit: self.limits.of_context(Context::Reply),
             memory64: canister.is_memory64(),
             wasm_memory_limit: canister.settings.wasm_memory_limit,
-            wasm_memory_threshold: canister.settings.wasm_memory_threshold,
         }
     }
 }

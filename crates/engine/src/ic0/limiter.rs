@@ -12,8 +12,8 @@ use crate::wasm::Trap;
 /// Largest table of a canister, in elements.
 const MAX_TABLE: usize = canister_module::limits::TABLE_ELEMENTS;
 /// Largest heap, in bytes, by the width of its addresses.
-const MAX_HEAP_32: u64 = 4 << 30;
-const MAX_HEAP_64: u64 = 6 << 30;
+pub(crate) const MAX_HEAP_32: u64 = 4 << 30;
+pub(crate) const MAX_HEAP_64: u64 = 6 << 30;
 
 impl ResourceLimiter for Host {
     fn memory_growing(
@@ -47,9 +47,6 @@ impl ResourceLimiter for Host {
         if limited && limit != 0 && bytes > limit {
             return Err(Trap::WasmMemoryLimit { bytes, limit }.into());
         }
-        let most = if limit == 0 { most } else { limit };
-        let left = most.saturating_sub(bytes);
-        self.effects.low_memory |= left < environment.wasm_memory_threshold;
         self.grow(desired.saturating_sub(current) as u64)?;
         Ok(true)
     }

@@ -27,13 +27,13 @@ use crate::{
     certification::LazyCertificate,
     cycles::{Occupied, Prices},
     memory::StableMemory,
-    topology::Directory,
     wasm::Trap,
 };
 use pages::PageSet;
 
 pub(crate) use calls::{Callback, OutgoingCall};
 pub(crate) use context::Context;
+pub(crate) use limiter::{MAX_HEAP_32, MAX_HEAP_64};
 
 /// Longest reply to an update call, in bytes.
 const MAX_REPLY: u64 = 2 * 1024 * 1024;
@@ -57,8 +57,6 @@ pub(crate) struct Environment {
     pub(crate) root_key: Arc<[u8]>,
     /// Calls of this canister that are not answered yet, by callee.
     pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
-    /// Which subnet has which canisters.
-    pub(crate) directory: Arc<Directory>,
     pub(crate) prices: Prices,
     /// Nodes of the subnet.
     pub(crate) nodes: u32,
@@ -68,8 +66,6 @@ pub(crate) struct Environment {
     pub(crate) memory64: bool,
     /// What the controllers allow the heap to grow to, in bytes; 0: as far as it can.
     pub(crate) wasm_memory_limit: u64,
-    /// The canister wants to be told where less than this is left of that.
-    pub(crate) wasm_memory_threshold: u64,
 }
 
 /// What a canister pays for as time goes by, which says how much of its balance can't be spent.
@@ -149,8 +145,6 @@ pub(crate) struct Effects {
     pub(crate) cycles_accepted: u128,
     pub(crate) cycles_burned: u128,
     pub(crate) cycles_minted: u128,
-    /// The heap grew, and less than the canister's threshold is left.
-    pub(crate) low_memory: bool,
 }
 
 /// A line of a canister's log.

@@ -39,7 +39,7 @@ pub use budget::{limit_memory, memory_held};
 pub(crate) use committed::HeapFile;
 pub(crate) use image::{GlobalValue, Image};
 pub(crate) use linear::{Heap, HeapCheckpoint, HeapCreator};
-pub(crate) use stable::{Published, StableCheckpoint, StableError, StableMemory, StableState};
+pub(crate) use stable::{Published, StableCheckpoint, StableError, StableMemory};
 
 /// Size of a Wasm page, in bytes.
 pub(crate) const WASM_PAGE: usize = 64 * 1024;

@@ -16,7 +16,7 @@ use super::{
     twins::{Committed, Twins},
 };
 use crate::{
-    ic0::{Effects, Host, LogLine, Message},
+    ic0::{Callback, Effects, Host, LogLine, Message},
     memory::{GlobalValue, Heap, Image, StableMemory},
 };
 
@@ -29,6 +29,16 @@ pub(crate) enum Callable {
     Start,
     /// An element of the table, called with its environment: a callback.
     Table { function: u64, environment: u64 },
+}
+
+impl Callable {
+    /// The callback of a call.
+    pub(crate) fn callback((function, environment): Callback) -> Self {
+        Self::Table {
+            function,
+            environment,
+        }
+    }
 }
 
 /// How a run ended.

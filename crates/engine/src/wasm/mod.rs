@@ -29,7 +29,7 @@ use crate::{ic0, ic0::Host, memory::HeapCreator};
 use compiled::Compiled;
 pub(crate) use instance::{Callable, Instance, Run};
 pub(crate) use trap::{Advice, Trap};
-pub(crate) use twins::{Checkpoint, Twin, Twins};
+pub(crate) use twins::{Twin, Twins};
 
 /// Deepest stack of Wasm frames, in bytes.
 const STACK_BYTES: usize = 1024 * 1024;

@@ -82,6 +82,11 @@ impl Twins {
         &self.program
     }
 
+    /// The stable memory as of the last commit.
+    pub(crate) fn stable(&self) -> StableMemory {
+        StableMemory::of(self.stable.get())
+    }
+
     /// An instance in the state of the last commit before this call.
     pub(crate) fn checkout(self: &Arc<Self>) -> Result<Twin, RuntimeError> {
         let idle = self.idle().pop();

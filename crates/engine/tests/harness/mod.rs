@@ -1,10 +1,12 @@
 //! A network to test on, and canisters written in WAT.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod scripts;
+
 use candid::{Decode, Encode, Principal};
 use engine::{
-    CostSchedule, ErrorCode, Ingress, Network, NetworkConfig, Path, Query, Reject, RequestId,
-    RequestStatus, Time,
+    CostSchedule, Effective, ErrorCode, Ingress, Network, NetworkConfig, Path, Query, Reject,
+    RequestId, RequestStatus, Time,
 };
 use ic_management_canister_types::{
     CanisterIdRecord, CanisterInstallMode, CanisterSettings, CanisterStatusResult, InstallCodeArgs,
@@ -82,6 +84,79 @@ impl Net {
             .submit(self.network.application_subnet(), ingress)
             .unwrap();
         id
+    }
+
+    /// Submits a call on the canister's own subnet.
+    pub fn submit_anywhere(
+        &mut self,
+        sender: Principal,
+        canister: Principal,
+        method: &str,
+        arg: &[u8],
+    ) -> Result<RequestId, Reject> {
+        let ingress = self.ingress(sender, canister, method, arg);
+        let id = ingress.id;
+        let subnet = self.network.route(&Effective::Canister(canister)).unwrap();
+        self.network.submit(subnet, ingress).map(|()| id)
+    }
+
+    /// Submits a management call about a canister, on its subnet.
+    pub fn submit_management(
+        &mut self,
+        method: &str,
+        about: Principal,
+        arg: &[u8],
+    ) -> Result<RequestId, Reject> {
+        let subnet = self.network.route(&Effective::Canister(about)).unwrap();
+        self.submit_to(subnet, Principal::management_canister(), method, arg)
+    }
+
+    fn submit_to(
+        &mut self,
+        subnet: Principal,
+        canister: Principal,
+        method: &str,
+        arg: &[u8],
+    ) -> Result<RequestId, Reject> {
+        let ingress = self.ingress(alice(), canister, method, arg);
+        let id = ingress.id;
+        self.network.submit(subnet, ingress).map(|()| id)
+    }
+
+    /// A new canister with this module on a subnet.
+    pub fn install_on(&mut self, subnet: Principal, wat: &str) -> Principal {
+        let args = ProvisionalCreateCanisterWithCyclesArgs::default();
+        let management = Principal::management_canister();
+        let id = self
+            .submit_to(
+                subnet,
+                management,
+                "provisional_create_canister_with_cycles",
+                &Encode!(&args).unwrap(),
+            )
+            .unwrap();
+        self.run();
+        let RequestStatus::Replied(reply) = self.network.status(subnet, &id) else {
+            panic!("not created");
+        };
+        let canister = Decode!(&reply, CanisterIdRecord).unwrap().canister_id;
+        let id = self.reinstall(canister, wat).unwrap();
+        self.run();
+        let status = self.network.status(subnet, &id);
+        assert!(matches!(status, RequestStatus::Replied(_)), "{status:?}");
+        canister
+    }
+
+    /// Submits the reinstallation of a canister.
+    pub fn reinstall(&mut self, canister_id: Principal, wat: &str) -> Result<RequestId, Reject> {
+        let args = InstallCodeArgs {
+            mode: CanisterInstallMode::Reinstall,
+            canister_id,
+            wasm_module: wasm(wat),
+            arg: Vec::new(),
+            sender_canister_version: None,
+        };
+        self.submit_management("install_code", canister_id, &Encode!(&args).unwrap())
     }
 
     pub fn run(&mut self) {
