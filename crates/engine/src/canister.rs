@@ -3,12 +3,13 @@
 pub(crate) mod chunks;
 pub(crate) mod history;
 pub(crate) mod log;
+pub(crate) mod snapshots;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use candid::Principal;
 
-use self::{chunks::ChunkStore, history::History, log::Log};
+use self::{chunks::ChunkStore, history::History, log::Log, snapshots::Snapshots};
 use crate::{
     ErrorCode, Reject, Time,
     calls::Origin,
@@ -184,6 +185,7 @@ pub(crate) struct Canister {
     pub(crate) log: Log,
     pub(crate) history: History,
     pub(crate) chunks: ChunkStore,
+    pub(crate) snapshots: Snapshots,
     /// The installed module as it was uploaded.
     pub(crate) uploaded: Option<Arc<[u8]>>,
     pub(crate) query_stats: QueryTotals,
@@ -211,6 +213,7 @@ impl Canister {
             log,
             history: History::default(),
             chunks: ChunkStore::default(),
+            snapshots: Snapshots::default(),
             uploaded: None,
             query_stats: QueryTotals::default(),
             heartbeat_queued: false,
@@ -289,7 +292,7 @@ impl Canister {
             sections: sections as u64,
             history: self.history.bytes(),
             chunks: self.chunks.bytes(),
-            snapshots: 0,
+            snapshots: self.snapshots.bytes(),
             log: self.log.bytes(),
         }
     }

@@ -40,6 +40,7 @@ mod wasm;
 pub use access::{ReadStateRefused, StateReader};
 pub use candid::Principal;
 pub use cycles::CyclesAudit;
+pub use management::{HttpReplication, HttpRequest, HttpResponse};
 pub use memory::{limit_memory, memory_held};
 pub use network::{Network, NetworkConfig, Reader, SetupError};
 pub use reject::{ErrorCode, Reject, RejectCode};

@@ -21,8 +21,9 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    CyclesAudit, Effective, Ingress, MethodMetrics, NodeSignature, Path, Query, Reject, RequestId,
-    RequestStatus, SubnetConfig, SubnetInfo, SubnetKind, Time,
+    CyclesAudit, Effective, HttpRequest, HttpResponse, Ingress, MethodMetrics, NodeSignature, Path,
+    Query, Reject, RejectCode, RequestId, RequestStatus, SubnetConfig, SubnetInfo, SubnetKind,
+    Time,
     access::{ReadStateRefused, StateReader},
     certification::{SubnetKey, ranges_cbor},
     management,
@@ -504,6 +505,29 @@ impl Reader {
     pub fn add_cycles(&self, id: &Principal, amount: u128) -> Option<u128> {
         self.with_canister(id, |subnet| subnet.mint(*id, amount))
             .flatten()
+    }
+
+    /// HTTPS outcalls of canisters that wait for their answers, by subnet and age.
+    #[must_use]
+    pub fn http_requests(&self) -> Vec<HttpRequest> {
+        let members = self.members.iter();
+        members
+            .flat_map(|member| {
+                let subnet = member.subnet.lock();
+                subnet.outcalls.requests().cloned().collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Answers an HTTPS outcall, by [`HttpRequest::subnet`] and [`HttpRequest::id`]; false where it waits no longer.
+    pub fn answer_http(
+        &self,
+        subnet: Principal,
+        id: u64,
+        result: Result<HttpResponse, (RejectCode, String)>,
+    ) -> bool {
+        let member = self.members.iter().find(|member| member.info.id == subnet);
+        member.is_some_and(|member| management::answer_http(&mut member.subnet.lock(), id, result))
     }
 
     /// Where all cycles of the network are.

@@ -64,6 +64,7 @@ pub(crate) struct Subnet {
     /// The node that answers for the subnet.
     pub(crate) node: Principal,
     pub(crate) rounds: management::Rounds,
+    pub(crate) outcalls: management::Outcalls,
     root_key: Arc<[u8]>,
     heartbeat: Time,
     /// When memory and compute were last charged.
@@ -108,6 +109,7 @@ impl Subnet {
             random: ChaCha20Rng::from_seed(seed),
             node: info.id,
             rounds: management::Rounds::default(),
+            outcalls: management::Outcalls::default(),
             root_key,
             heartbeat: time,
             charged: time,

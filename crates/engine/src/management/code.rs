@@ -297,13 +297,6 @@ fn upgrade(
     arg: Vec<u8>,
     flags: UpgradeFlags,
 ) -> Result<(), Reject> {
-    if matches!(
-        flags.wasm_memory_persistence,
-        Some(WasmMemoryPersistence::Keep)
-    ) {
-        let message = "Keeping the Wasm memory over an upgrade is not supported yet";
-        return Err(Reject::of(id, ErrorCode::InvalidManagementPayload, message));
-    }
     let gone = || Reject::not_found(id);
     let taken = subnet
         .canisters
@@ -318,12 +311,7 @@ fn upgrade(
         burned: 0,
         log: Vec::new(),
     };
-    let result = hooks.upgrade(
-        &mut old,
-        program,
-        arg,
-        flags.skip_pre_upgrade.unwrap_or(false),
-    );
+    let result = hooks.upgrade(&mut old, program, arg, flags);
     let (instructions, log) = (hooks.instructions, hooks.log);
     subnet.metrics.count(id, "upgrade", "system", instructions);
     subnet.append_log(id, log);
@@ -364,10 +352,10 @@ impl Hooks<'_> {
         old: &mut Instance,
         program: Program,
         arg: Vec<u8>,
-        skip_pre_upgrade: bool,
+        flags: UpgradeFlags,
     ) -> Result<(Instance, Effects), Failed> {
         let mut before = Effects::default();
-        if !skip_pre_upgrade
+        if flags.skip_pre_upgrade != Some(true)
             && old
                 .program()
                 .module
@@ -377,7 +365,12 @@ impl Hooks<'_> {
             let hook = Callable::Export("canister_pre_upgrade".to_owned());
             before = self.run(old, &hook, Context::PreUpgrade, Vec::new())?;
         }
-        let mut new = match Instance::new(&self.subnet.runtime, program, old.take_stable()) {
+        let runtime = &self.subnet.runtime;
+        let new = match flags.wasm_memory_persistence {
+            Some(WasmMemoryPersistence::Keep) => Instance::keeping_heap(runtime, program, old),
+            _ => Instance::new(runtime, program, old.take_stable()),
+        };
+        let mut new = match new {
             Ok(new) => new,
             Err((error, stable)) => {
                 old.give_stable(stable);

@@ -7,8 +7,8 @@ use ic_management_canister_types::{
 };
 
 use super::{
-    Call, Ended, Outcome, decode, done, invalid, nothing, reply, reply_taking, settings,
-    subnet_methods::same_subnet, target,
+    Call, Ended, Outcome, cycles_text, decode, done, invalid, nothing, reply, reply_taking,
+    settings, subnet_methods::same_subnet, target,
 };
 use crate::{
     ErrorCode, Reject,
@@ -25,8 +25,9 @@ pub(super) fn create(subnet: &mut Subnet, call: &Call, arg: &[u8]) -> Outcome {
     let fee = subnet.prices.creation();
     let Some(balance) = call.cycles.checked_sub(fee) else {
         let message = format!(
-            "Creating a canister requires a fee of {fee} that is deducted from the canister's initial balance but only {} cycles were received with the create_canister request.",
-            call.cycles
+            "Creating a canister requires a fee of {} that is deducted from the canister's initial balance but only {} cycles were received with the create_canister request.",
+            cycles_text(fee),
+            cycles_text(call.cycles)
         );
         let code = ErrorCode::InsufficientCyclesForCreateCanister;
         return Err(Reject::new(code, message));

@@ -15,9 +15,12 @@ mod code;
 mod lifecycle;
 mod logs;
 mod method;
+mod outcalls;
 mod settings;
+mod snapshots;
 mod status;
 mod subnet_methods;
+mod transfer;
 mod waiting;
 
 use candid::{
@@ -42,6 +45,8 @@ const SKIPPING_QUOTA: usize = 20_000_000;
 const DECODING_QUOTA: usize = 50 * SKIPPING_QUOTA;
 
 pub(crate) use code::remove_code;
+pub use outcalls::{HttpReplication, HttpRequest, HttpResponse};
+pub(crate) use outcalls::{Outcalls, answer as answer_http};
 pub(crate) use waiting::{Rounds, begin_round, cycles_in_flight, has_work};
 
 /// How a management call ends.
@@ -219,16 +224,16 @@ fn dispatch(subnet: &mut Held<'_>, request: Request) -> Outcome {
         Method::NodeMetricsHistory => subnet_methods::node_metrics(subnet, arg),
         Method::SubnetInfo => subnet_methods::info(subnet, arg),
         Method::ListCanisters => subnet_methods::list(subnet, &call, arg),
-        Method::HttpRequest
-        | Method::TakeSnapshot
-        | Method::LoadSnapshot
-        | Method::ListSnapshots
-        | Method::DeleteSnapshot
-        | Method::ReadSnapshotMetadata
-        | Method::ReadSnapshotData
-        | Method::UploadSnapshotMetadata
-        | Method::UploadSnapshotData
-        | Method::EcdsaPublicKey
+        Method::HttpRequest => outcalls::request(subnet, call, arg),
+        Method::TakeSnapshot => snapshots::take(subnet, &call, arg),
+        Method::LoadSnapshot => snapshots::load(subnet, &call, arg),
+        Method::ListSnapshots => snapshots::list(subnet, &call, arg),
+        Method::DeleteSnapshot => snapshots::delete(subnet, &call, arg),
+        Method::ReadSnapshotMetadata => transfer::read_metadata(subnet, &call, arg),
+        Method::ReadSnapshotData => transfer::read_data(subnet, &call, arg),
+        Method::UploadSnapshotMetadata => transfer::upload_metadata(subnet, &call, arg),
+        Method::UploadSnapshotData => transfer::upload_data(subnet, &call, arg),
+        Method::EcdsaPublicKey
         | Method::SignWithEcdsa
         | Method::SchnorrPublicKey
         | Method::SignWithSchnorr
@@ -271,4 +276,34 @@ fn done() -> Outcome {
 
 fn invalid(message: impl Into<String>) -> Reject {
     Reject::new(ErrorCode::InvalidManagementPayload, message)
+}
+
+/// An amount of cycles as it is written in texts: digits in groups of three.
+fn cycles_text(cycles: u128) -> String {
+    let digits = cycles.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_written_in_groups_of_three_digits() {
+        for (cycles, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1_000"),
+            (12_345_678, "12_345_678"),
+        ] {
+            assert_eq!(cycles_text(cycles), text);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use ic_management_canister_types::{
 };
 use num_bigint::BigUint;
 
-use super::{Call, Outcome, decode, done, invalid};
+use super::{Call, Outcome, cycles_text, decode, done, invalid};
 use crate::{
     ErrorCode, Reject,
     canister::{Canister, Settings, Viewers, log},
@@ -254,7 +254,7 @@ pub(super) fn check_allocations(
     } else {
         return Ok(());
     };
-    let missing = reserve - balance;
+    let missing = cycles_text(reserve - balance);
     let message = format!(
         "Cannot increase {what} allocation to {amount} due to insufficient cycles. At least {missing} additional cycles are required."
     );
@@ -291,7 +291,7 @@ pub(super) fn check_growth(
     if canister.balance >= needed {
         return Ok(());
     }
-    let missing = needed - canister.balance;
+    let missing = cycles_text(needed - canister.balance);
     let message = format!(
         "Canister cannot grow memory by {bytes} bytes due to insufficient cycles. At least {missing} additional cycles are required."
     );

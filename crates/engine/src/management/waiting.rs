@@ -68,6 +68,7 @@ pub(crate) fn begin_round(subnet: &mut Subnet) {
         };
         subnet.respond(call.origin, result, call.cycles);
     }
+    super::outcalls::expire(subnet);
     for call in overdue(subnet) {
         let message = "Stop canister request timed out";
         let reject = Reject::new(ErrorCode::StopCanisterRequestTimeout, message);
@@ -94,6 +95,7 @@ fn overdue(subnet: &mut Subnet) -> Vec<Waiting> {
 /// Whether a round would answer something.
 pub(crate) fn has_work(subnet: &Subnet) -> bool {
     !subnet.rounds.randomness.is_empty()
+        || subnet.outcalls.has_work(subnet.time)
         || subnet.canisters.values().any(|canister| {
             matches!(&canister.status, Status::Stopping(waiting)
                 if waiting.iter().any(|call| is_overdue(call, subnet.time)))
@@ -107,5 +109,5 @@ pub(crate) fn cycles_in_flight(subnet: &Subnet) -> u128 {
         _ => None,
     });
     let waiting = stopping.flatten().chain(&subnet.rounds.randomness);
-    waiting.map(|call| call.cycles).sum()
+    waiting.map(|call| call.cycles).sum::<u128>() + subnet.outcalls.cycles()
 }

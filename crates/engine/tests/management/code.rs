@@ -215,3 +215,36 @@ fn removing_code_rejects_what_is_still_owed_an_answer() {
     let settings = CanisterSettings::default();
     net.set(id, settings).unwrap();
 }
+
+#[test]
+fn a_heap_is_kept_where_that_is_asked_for_and_comes_back_where_the_upgrade_fails() {
+    let mut net = Net::new();
+    let first =
+        persistent(&COUNTER.replace("(call $boom)", "(i32.store (i32.const 4) (i32.const 8))"));
+    let id = net.install(&first);
+    net.call(id, "timer", &[]).unwrap();
+    let keep = UpgradeFlags {
+        skip_pre_upgrade: None,
+        wasm_memory_persistence: Some(WasmMemoryPersistence::Keep),
+    };
+    let with_hook = |body: &str| {
+        persistent(&format!(
+            r#"{} (func (export "canister_post_upgrade") {body})
+            (func (export "canister_query at4") (call $answer32 (i32.load (i32.const 4))))"#,
+            COUNTER.replace("(call $boom)", "(nop)")
+        ))
+    };
+    let failing = with_hook("(i32.store (i32.const 0) (i32.const 99)) (call $boom)");
+    refused(
+        upgrade(&mut net, id, &failing, keep),
+        ErrorCode::CalledTrap,
+        "boom",
+    );
+    assert_eq!(number(net.query(id, "at0", &[])), 7);
+    upgrade(&mut net, id, &with_hook("(nop)"), keep).unwrap();
+    assert_eq!(number(net.query(id, "at0", &[])), 7);
+    // What pre_upgrade wrote is kept, too.
+    assert_eq!(number(net.query(id, "at4", &[])), 8);
+    net.call(id, "timer", &[]).unwrap();
+    assert_eq!(number(net.query(id, "at0", &[])), 7);
+}

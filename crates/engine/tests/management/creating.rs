@@ -35,7 +35,7 @@ fn a_canister_creates_another_for_the_fee_and_gives_it_the_rest() {
     passed_on(
         too_little,
         RejectCode::CanisterReject,
-        "Creating a canister requires a fee of 500000000000",
+        "Creating a canister requires a fee of 500_000_000_000",
     );
     let bad = CreateCanisterArgs {
         settings: Some(CanisterSettings {

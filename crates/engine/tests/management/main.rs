@@ -15,8 +15,10 @@ mod code;
 mod creating;
 mod history;
 mod logs;
+mod outcalls;
 mod permissions;
 mod settings;
+mod snapshots;
 mod stopping;
 mod subnet;
 
