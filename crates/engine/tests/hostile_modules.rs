@@ -84,6 +84,23 @@ fn recursion_without_end_overflows_the_stack_and_nothing_else() {
 }
 
 #[test]
+fn a_stack_has_room_for_what_recurses_as_deep_as_on_a_replica() {
+    let mut net = Net::new();
+    // The test's own thread has a stack of 2 MiB, and each frame at least the return address and two registers.
+    let id = net.install(&module(
+        r#"(func $depth (param $left i32) (result i32)
+            (if (result i32) (local.get $left)
+                (then (i32.add (i32.const 1)
+                    (call $depth (i32.sub (local.get $left) (i32.const 1)))))
+                (else (i32.const 0))))
+        (func (export "canister_update go") (call $answer32 (call $depth (i32.const 80000))))
+        (func (export "canister_query go down") (call $answer32 (call $depth (i32.const 80000))))"#,
+    ));
+    assert_eq!(number(net.call(id, "go", &[])), 80_000);
+    assert_eq!(number(net.query(id, "go down", &[])), 80_000);
+}
+
+#[test]
 fn a_tail_call_needs_no_stack_and_ends_at_the_limit_of_instructions() {
     let mut all = Neighbours::new();
     let id = all.net.install(&module(

@@ -155,11 +155,7 @@ impl Shape {
                 self.blocks.push(false);
                 self.branches += 1;
             }
-            Operator::End => {
-                if self.blocks.pop() == Some(true) {
-                    self.depth -= 1;
-                }
-            }
+            Operator::End => self.depth -= u64::from(self.blocks.pop() == Some(true)),
             Operator::Br { .. } | Operator::BrIf { .. } => self.branches += 1,
             Operator::BrTable { targets } => {
                 let targets = u64::from(targets.len());

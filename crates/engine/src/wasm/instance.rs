@@ -11,7 +11,7 @@ use canister_module::{GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_E
 use wasmtime::{Global, Memory, Ref, Store, Table, Val};
 
 use super::{
-    Program, Runtime, RuntimeError, Trap,
+    HOST_STACK_BYTES, Program, Runtime, RuntimeError, STACK_BYTES, Trap,
     tracked::{Saved, Tracked},
     twins::{Committed, Twins},
 };
@@ -337,10 +337,12 @@ impl Live {
         self.store.data_mut().begin(message, limit);
         // Entering the function costs 1 that the Internet Computer does not count.
         let fuel = limit.saturating_add(1);
+        // On this thread's stack if that is large enough, else on another one for the time being.
+        let stack = STACK_BYTES + HOST_STACK_BYTES;
         let result = self
             .store
             .set_fuel(fuel)
-            .and_then(|()| self.enter(callable));
+            .and_then(|()| stacker::maybe_grow(stack, stack, || self.enter(callable)));
         let left = self.store.get_fuel().unwrap_or(0);
         let instructions = (fuel - left.min(fuel)).saturating_sub(1);
         let trap = result.err().map(|error| Trap::from_wasmtime(&error, limit));

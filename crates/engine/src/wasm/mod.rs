@@ -31,8 +31,10 @@ pub(crate) use instance::{Callable, Instance, Run};
 pub(crate) use trap::{Advice, Trap};
 pub(crate) use twins::{Twin, Twins};
 
-/// Deepest stack of Wasm frames, in bytes.
-const STACK_BYTES: usize = 1024 * 1024;
+/// Deepest stack of Wasm frames, in bytes, as on a replica.
+const STACK_BYTES: usize = 5 * 1024 * 1024;
+/// Stack that is left for system calls below the deepest Wasm frame, in bytes.
+const HOST_STACK_BYTES: usize = 512 * 1024;
 /// Address space behind a heap that is never accessible, in bytes: what a 32-bit address and a 32-bit offset
 /// can reach beyond 4 GiB, or a 64-bit heap is checked against in front of.
 const GUARD_BYTES: u64 = 2 << 30;
@@ -156,6 +158,7 @@ impl Width {
             .wasm_memory64(memory64)
             .wasm_multi_memory(false)
             .max_wasm_stack(STACK_BYTES)
+            .async_stack_size(STACK_BYTES + HOST_STACK_BYTES)
             .cache(cache);
         let failed = |error: wasmtime::Error| RuntimeError(format!("wasmtime: {error:#}"));
         let engine = wasmtime::Engine::new(&config).map_err(failed)?;
