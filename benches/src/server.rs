@@ -43,8 +43,7 @@ impl Server {
         let child = Command::new(program()?)
             .args(["--ttl", "300", "--port-file"])
             .arg(&port_file)
-            .arg("--module-cache")
-            .arg(cache)
+            .env("LOCALNET_CACHE", cache)
             .stdout(Stdio::null())
             .spawn()?;
         let mut server = Self {

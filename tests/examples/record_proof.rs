@@ -5,7 +5,7 @@
 //! target/release/examples/record_proof crates/verify/tests/fixtures/registry
 //! ```
 //!
-//! Starts a localnet, registers a few organisations, reads one certified, and writes the root key, the certificate,
+//! Starts a subnet, registers a few organisations, reads one certified, and writes the root key, the certificate,
 //! the witness, and what they are a proof of. Needs the programs and modules that `scripts/run` builds.
 
 #![allow(clippy::unwrap_used)]

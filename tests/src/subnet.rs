@@ -1,70 +1,38 @@
-//! A local subnet with the registry on it, for tests that call it.
-
-use std::fs;
-use std::process::{Child, Command, Stdio};
+//! A subnet with the registry on it, for tests that call it: an instance of a PocketIC server, through its public client.
 
 use candid::{Encode, Principal};
 use indus_api::registry::{InitArgs, OrganisationKind, OrganisationProfile};
-use indus_client::{Connection, Deployment, Key, RegistryClient, TrustFile, Url};
+use indus_client::{Connection, Deployment, Key, RegistryClient, TrustFile};
 use indus_verify::RootKey;
-use tempfile::TempDir;
+use pocket_ic::nonblocking::PocketIc;
 
-use crate::{program, registry_module, wait_until};
+use crate::{pocket_ic, registry_module};
 
-/// A localnet process. Killed when dropped.
-struct Localnet {
-    child: Child,
-    _folder: TempDir,
-}
-
-impl Drop for Localnet {
-    fn drop(&mut self) {
-        // Fails only if it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A subnet of this test's own, the registry deployed on it with one governor.
+/// A subnet of this test's own, the registry deployed on it with one governor. It runs by the wall clock.
 pub struct Subnet {
     pub trust: TrustFile,
     pub governor: Key,
     pub deployer: Key,
     /// Where calls that create canisters are addressed.
     pub default_effective_canister: Principal,
-    _localnet: Localnet,
+    _instance: PocketIc,
 }
 
 impl Subnet {
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("status.json");
-        let child = Command::new(program("localnet"))
-            .args(["serve", "--port", "0", "--exit-with-stdin", "--status-file"])
-            .arg(&file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let localnet = Localnet {
-            child,
-            _folder: folder,
-        };
-        wait_until("localnet's status file", || file.exists());
-        let status: serde_json::Value =
-            serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        let text = |field: &str| status[field].as_str().unwrap();
-        let principal = |field: &str| Principal::from_text(text(field)).unwrap();
-
+        let builder = pocket_ic().with_nns_subnet().with_application_subnet();
+        let mut instance = builder.build_async().await;
+        let network = instance.make_live(None).await;
+        let topology = instance.topology().await;
         let mut trust = TrustFile {
-            network: Url::parse(&format!("http://127.0.0.1:{}", status["gateway_port"])).unwrap(),
-            root_key: RootKey::from_der(&hex::decode(text("root_key")).unwrap()).unwrap(),
-            root_key_source: String::from("the test's own localnet"),
-            subnet: principal("application_subnet"),
+            network,
+            root_key: RootKey::from_der(&instance.root_key().await.unwrap()).unwrap(),
+            root_key_source: String::from("the test's own instance"),
+            subnet: topology.get_app_subnets()[0],
             canisters: Default::default(),
         };
         let (governor, deployer) = (Key::generate(), Key::generate());
-        let default_effective_canister = principal("default_effective_canister_id");
+        let default_effective_canister = topology.default_effective_canister_id.into();
         let deployment = Deployment::new(
             Connection::open(trust.clone())
                 .unwrap()
@@ -85,7 +53,7 @@ impl Subnet {
             governor,
             deployer,
             default_effective_canister,
-            _localnet: localnet,
+            _instance: instance,
         }
     }
 
