@@ -2,6 +2,8 @@
 
 use candid::Principal;
 
+use crate::wasm::Trap;
+
 /// Reject codes of the IC interface specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectCode {
@@ -138,13 +140,15 @@ impl Reject {
 
     /// The reject of a callback that failed, and whose cleanup failed too.
     pub(crate) fn and_cleanup(self, cleanup: &Self) -> Self {
-        Self {
-            message: format!(
-                "{}\n\ncall_on_cleanup also failed:\n\n{}",
-                self.message, cleanup.message
-            ),
-            ..self
-        }
+        let callback = Trap::without_help(&self.message);
+        let cleanup = Trap::without_help(&cleanup.message);
+        // Which canister it is has been said.
+        let cleanup = cleanup
+            .strip_prefix("Error from Canister ")
+            .and_then(|text| text.split_once(": "))
+            .map_or(cleanup, |(_, text)| text);
+        let message = format!("{callback}\n\ncall_on_cleanup also failed:\n\n{cleanup}");
+        Self { message, ..self }
     }
 
     pub(crate) fn not_found(canister: Principal) -> Self {

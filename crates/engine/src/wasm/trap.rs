@@ -225,6 +225,16 @@ impl Trap {
         format!("{suggestion} See documentation: {link}")
     }
 
+    /// The text of a reject without what a client is told besides: its last line, where it is such.
+    pub(crate) fn without_help(message: &str) -> &str {
+        match message.rsplit_once(".\n") {
+            Some((error, help)) if help == TOOLCHAIN || help.contains(" See documentation: ") => {
+                error
+            }
+            _ => message,
+        }
+    }
+
     /// The reject that a caller sees.
     pub(crate) fn reject(&self, canister: Principal) -> Reject {
         let help = self.help();

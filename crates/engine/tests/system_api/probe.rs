@@ -73,6 +73,10 @@ pub(crate) const PLACES: &[Place] = &[
     INSPECT,
     place("T", "heartbeat", Entry::Heartbeat),
     place("T", "global timer", Entry::Timer),
+    place("T", "on low Wasm memory", Entry::LowMemory),
+    place("CRy", "composite reply callback", Entry::CompositeReply),
+    place("CRt", "composite reject callback", Entry::CompositeReject),
+    place("CC", "composite cleanup", Entry::CompositeCleanup),
 ];
 
 /// Bytes that a call in the tests of charges moves, wherever a length is asked for.
@@ -523,7 +527,7 @@ impl Probe {
                 self.net.call(id, "arm", &[]).unwrap();
                 return self.task(1);
             }
-            Entry::LowMemory => unreachable!("not a place yet"),
+            Entry::LowMemory => return self.low_memory(what),
         };
         result.map_err(message)
     }
@@ -544,6 +548,34 @@ impl Probe {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether the hook for little room ran to its end: it runs when the condition comes to hold, so it ends first.
+    fn low_memory(&mut self, what: What) -> Result<(), String> {
+        let entry = Entry::LowMemory as u32;
+        self.threshold(0);
+        self.select(entry, what.number());
+        let before = self.count();
+        // More than there is at most.
+        self.threshold(1 << 40);
+        self.select(entry, what.number());
+        if self.count() == before {
+            Err(String::new())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn threshold(&mut self, bytes: u64) {
+        let args = UpdateSettingsArgs {
+            canister_id: self.id,
+            settings: CanisterSettings {
+                wasm_memory_threshold: Some(bytes.into()),
+                ..CanisterSettings::default()
+            },
+            sender_canister_version: None,
+        };
+        self.net.management("update_settings", &args).unwrap();
     }
 
     /// Instructions of all messages of one kind to a method so far.

@@ -556,3 +556,27 @@ fn keys_that_do_not_exist_have_no_price() {
         assert_eq!(number(net.query(id, method, &[])), 12, "{method}");
     }
 }
+
+#[test]
+fn a_callback_and_its_cleanup_that_both_fail_are_told_together() {
+    let mut net = Net::new();
+    let id = net.install(&module(
+        r#"(table 2 funcref) (elem (i32.const 0) $back $cleanup)
+        (func $back (param i32) (call $trap (i32.const 100) (i32.const 6)))
+        (func $cleanup (param i32) (call $accept_message))
+        (func (export "canister_update run")
+            (call $new_call)
+            (call $call_on_cleanup (i32.const 1) (i32.const 0))
+            (drop (call $call_perform)))"#,
+    ));
+    let reject = net.call(id, "run", &[]).unwrap_err();
+    assert_eq!(reject.error_code, Some(ErrorCode::CalledTrap));
+    assert_eq!(
+        reject.message,
+        format!(
+            "Error from Canister {id}: Canister called `ic0.trap` with message: 'absent'\n\n\
+             call_on_cleanup also failed:\n\n\
+             Canister violated contract: \"ic0_accept_message\" cannot be executed in cleanup mode"
+        )
+    );
+}
