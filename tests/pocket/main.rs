@@ -2,5 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod calls;
 mod canisters;
+mod gateway;
 mod instances;
+mod live;
+mod outcalls;
+mod server;
+mod site;
+mod snapshots;
+mod state;
+mod time;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use localnet::{Config, Server, StatusFile};
+use localnet::{Config, Server, StatusFile, module_cache};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -86,6 +86,7 @@ async fn serve(options: Serve) -> Result<(), String> {
         address: options.bind,
         port: options.port,
         seed: options.seed.unwrap_or_else(rand::random),
+        module_cache: module_cache(),
     };
     let server = Server::start(config)
         .await

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -17,13 +18,15 @@ use crate::{
 };
 
 /// Where and what to serve.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     pub address: IpAddr,
     /// 0: any free port.
     pub port: u16,
     /// All keys follow from it, so whoever knows it can sign as the network.
     pub seed: [u8; 32],
+    /// Folder for compiled modules, which later processes find there.
+    pub module_cache: Option<PathBuf>,
 }
 
 /// Why a server can't start.
@@ -69,7 +72,9 @@ impl Server {
         let listen = |error| StartError::Listen { address, error };
         let bound = Listener::bind(address).await.map_err(listen)?;
 
-        let network = Network::new(&NetworkConfig::new(wall_clock(), config.seed))?;
+        let mut setup = NetworkConfig::new(wall_clock(), config.seed);
+        setup.module_cache = config.module_cache;
+        let network = Network::new(&setup)?;
         let identity = Identity {
             root_key: network.root_key().to_vec(),
             application_subnet: network.application_subnet(),

@@ -9,10 +9,10 @@ use std::{
 };
 
 use candid::Principal;
-use engine::{Network, Reject, RequestId, RequestStatus, Time};
+use engine::{HttpResponse, Network, Reject, RejectCode, RequestId, RequestStatus, Time};
 use tokio::sync::oneshot;
 
-use super::{Job, QUEUE, TICK, clock::Clock};
+use super::{Job, QUEUE, TICK, clock::Clock, outcalls::Outcalls};
 
 /// Rounds in which a call that is awaited must end.
 const MAX_ROUNDS: usize = 100;
@@ -58,10 +58,11 @@ pub(crate) struct Driver {
     last_round: Instant,
     /// Time of the network in the last round.
     time_of_round: Time,
+    outcalls: Outcalls,
 }
 
 impl Driver {
-    pub(super) fn new(network: Network, clock: Arc<Clock>) -> Self {
+    pub(super) fn new(network: Network, clock: Arc<Clock>, outcalls: Outcalls) -> Self {
         Self {
             clock,
             pace: Pace::Still,
@@ -70,6 +71,7 @@ impl Driver {
             last_round: Instant::now(),
             time_of_round: network.time(),
             network,
+            outcalls,
         }
     }
 
@@ -132,6 +134,9 @@ impl Driver {
         self.time_of_round = self.network.time();
         self.more = self.network.run();
         self.last_round = Instant::now();
+        if live {
+            self.outcalls.perform(&self.network);
+        }
     }
 
     fn move_time(&mut self, now: Time) {
@@ -194,6 +199,22 @@ impl Driver {
 
     pub(crate) fn network(&mut self) -> &mut Network {
         &mut self.network
+    }
+
+    /// Requests to servers that are being performed.
+    pub(crate) fn outcalls(&self) -> &Outcalls {
+        &self.outcalls
+    }
+
+    pub(super) fn answer_outcall(
+        &mut self,
+        subnet: Principal,
+        id: u64,
+        ended: Result<HttpResponse, (RejectCode, String)>,
+    ) {
+        self.outcalls.ended(subnet, id);
+        self.network.answer_http(subnet, id, ended);
+        self.wake();
     }
 
     /// Says that there may be something to execute.

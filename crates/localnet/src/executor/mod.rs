@@ -19,10 +19,11 @@
 
 mod clock;
 mod driver;
+mod outcalls;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -31,14 +32,15 @@ use std::{
 
 use candid::Principal;
 use engine::{
-    Effective, Ingress, MethodMetrics, Network, NodeSignature, Path, Query, ReadStateRefused,
-    Reader, Reject, RequestId, StateReader, Time,
+    Effective, HttpResponse, Ingress, MethodMetrics, Network, NodeSignature, Path, Query,
+    ReadStateRefused, Reader, Reject, RejectCode, RequestId, StateReader, Time,
 };
 use tokio::{
     sync::{oneshot, watch},
     task::block_in_place,
 };
 
+use self::outcalls::Outcalls;
 use crate::{answer::query_signable, refusal::Refusal};
 
 pub(crate) use clock::{Clock, wall_clock};
@@ -90,8 +92,33 @@ pub(crate) struct Executor {
     ended: watch::Receiver<()>,
 }
 
+/// A handle that doesn't keep the executor's thread alive.
+#[derive(Clone)]
+struct WeakExecutor(Weak<SyncSender<Job>>);
+
+impl WeakExecutor {
+    /// Answers an outcall that the network performed, if there still is a network.
+    async fn answer(
+        &self,
+        subnet: Principal,
+        id: u64,
+        ended: Result<HttpResponse, (RejectCode, String)>,
+    ) {
+        let mut job: Job = Box::new(move |driver| driver.answer_outcall(subnet, id, ended));
+        // Nobody else would answer it.
+        while let Some(jobs) = self.0.upgrade() {
+            match jobs.try_send(job) {
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+                Err(TrySendError::Full(back)) => job = back,
+            }
+            drop(jobs);
+            tokio::time::sleep(TICK).await;
+        }
+    }
+}
+
 impl Executor {
-    /// Moves the network to a thread of its own, where it stands still.
+    /// Moves the network to a thread of its own, where it stands still. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The thread can't be made.
@@ -105,12 +132,16 @@ impl Executor {
             ended,
         };
         let clock = executor.clock.clone();
+        let outcalls = Outcalls::new(
+            WeakExecutor(Arc::downgrade(&executor.jobs)),
+            tokio::runtime::Handle::current(),
+        );
         thread::Builder::new()
             .name("network".into())
             .spawn(move || {
                 // Dropped with the thread, however it ends.
                 let _alive = alive;
-                Driver::new(network, clock).run(&queue);
+                Driver::new(network, clock, outcalls).run(&queue);
             })?;
         Ok(executor)
     }

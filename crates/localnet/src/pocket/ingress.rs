@@ -91,11 +91,48 @@ pub(super) async fn finish(
         Ok(result) => Ok(Json(
             result.map_err(|why| reject::response(why, true)).into(),
         )),
-        Err(AwaitFailed { rounds }) => Err(Failure::bad_ingress(&format!(
-            "Failed to answer to ingress 0x{} after {rounds} rounds.",
-            hex::encode(id.0)
-        ))),
+        Err(AwaitFailed { rounds }) => Err(unfinished(&id, rounds)),
     }
+}
+
+/// Calls the management canister about a canister, and waits for the reply.
+///
+/// # Errors
+/// It is refused or rejected, or doesn't end.
+pub(super) async fn manage(
+    instance: &Instance,
+    sender: Principal,
+    canister: Principal,
+    method: &str,
+    arg: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    let message = Message {
+        subnet: subnet(instance, &Effective::Canister(canister))?,
+        sender,
+        canister_id: Principal::management_canister(),
+        method: method.to_owned(),
+        arg,
+        sender_info: None,
+    };
+    let subnet = message.subnet;
+    let ingress = ingress(instance, message)?;
+    let id = ingress.id;
+    let rejected = |why| Failure::bad(reject::response(why, true).to_string());
+    block_in_place(|| instance.executor.reader().submit(subnet, ingress)).map_err(rejected)?;
+    let ended = instance
+        .executor
+        .run(move |driver| driver.finish(subnet, &id));
+    match ended.await? {
+        Ok(result) => result.map_err(rejected),
+        Err(AwaitFailed { rounds }) => Err(unfinished(&id, rounds)),
+    }
+}
+
+fn unfinished(id: &RequestId, rounds: usize) -> Failure {
+    Failure::bad_ingress(&format!(
+        "Failed to answer to ingress 0x{} after {rounds} rounds.",
+        hex::encode(id.0)
+    ))
 }
 
 /// `POST read/ingress_status`: how a call has ended; null where it hasn't, or isn't known.

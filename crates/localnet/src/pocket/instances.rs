@@ -284,6 +284,9 @@ pub(super) async fn interface(
 impl Instance {
     /// Has the HTTP interface answer a request, for another path.
     pub(super) async fn forward(&self, request: Request, path: &str) -> Response {
+        if path == "/_/topology" {
+            return Json(self.topology()).into_response();
+        }
         let Ok(uri) = path.parse::<Uri>() else {
             return StatusCode::BAD_REQUEST.into_response();
         };

@@ -17,7 +17,8 @@
 //! Each path may end with a slash. Invariants:
 //! 1. Instances, gateways and blobs are bounded in number or size, and so is each body.
 //! 2. An instance that is not live changes by requests alone: the same requests give the same state.
-//! 3. A request that can't be understood is answered 400 with a message, and changes nothing.
+//! 3. Web pages reach the HTTP interfaces and the gateways, not the protocol.
+//! 4. A request that can't be understood is answered 400 with a message, and changes nothing.
 
 mod activity;
 mod answer;
@@ -27,10 +28,12 @@ mod gateway;
 mod gateway_server;
 mod ingress;
 mod instances;
+mod outcalls;
 mod progress;
 mod read;
 mod reject;
 mod signature;
+mod snapshots;
 mod update;
 
 use std::{
@@ -44,14 +47,16 @@ use std::{
 use axum::{
     Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{MethodRouter, get, post},
 };
 
-use self::{activity::Activity, blobs::Blobs, gateway::Gateways, instances::Instances};
-use crate::{http::cross_origin, listener::Listener};
+use self::{
+    activity::Activity, answer::Failure, blobs::Blobs, gateway::Gateways, instances::Instances,
+};
+use crate::listener::Listener;
 
 /// Where to serve.
 #[derive(Clone, Debug)]
@@ -132,7 +137,7 @@ fn router(pocket: Arc<Pocket>) -> Router {
     paths
         .0
         .fallback(async || StatusCode::NOT_FOUND)
-        .layer(middleware::from_fn(cross_origin))
+        .layer(middleware::from_fn(not_for_pages))
         .layer(middleware::from_fn_with_state(pocket.clone(), count))
         .with_state(pocket)
 }
@@ -148,9 +153,10 @@ fn in_instances(paths: Paths) -> Paths {
         )
         .at(&instance("/stop_progress"), post(progress::stop))
         .at(&instance("/_/topology"), get(read::topology));
-    let reads: [(&str, MethodRouter<Arc<Pocket>>); 10] = [
+    let reads: [(&str, MethodRouter<Arc<Pocket>>); 11] = [
         ("topology", get(read::topology)),
         ("get_time", get(read::time)),
+        ("get_canister_http", get(outcalls::list)),
         ("get_cycles", post(read::cycles)),
         ("get_controllers", post(read::controllers)),
         ("get_subnet", post(read::subnet)),
@@ -163,7 +169,7 @@ fn in_instances(paths: Paths) -> Paths {
     for (name, route) in reads {
         paths = paths.at(&instance(&format!("/read/{name}")), route);
     }
-    let updates: [(&str, MethodRouter<Arc<Pocket>>); 8] = [
+    let updates: [(&str, MethodRouter<Arc<Pocket>>); 12] = [
         ("set_time", post(update::set_time)),
         ("set_certified_time", post(update::set_certified_time)),
         ("tick", post(update::tick)),
@@ -172,6 +178,13 @@ fn in_instances(paths: Paths) -> Paths {
         ("delete_subnet", post(update::delete_subnet)),
         ("submit_ingress_message", post(ingress::submit)),
         ("await_ingress_message", post(ingress::finish)),
+        ("mock_canister_http", post(outcalls::answer)),
+        (
+            "mock_flexible_canister_http",
+            post(outcalls::answer_flexible),
+        ),
+        ("canister_snapshot_download", post(snapshots::download)),
+        ("canister_snapshot_upload", post(snapshots::upload)),
     ];
     for (name, route) in updates {
         paths = paths.at(&instance(&format!("/update/{name}")), route);
@@ -192,6 +205,19 @@ impl Paths {
         let slashed = format!("{path}/");
         Self(self.0.route(&slashed, route.clone()).route(path, route))
     }
+}
+
+/// Refuses what a web page sends, except to the HTTP interface of an instance: pages must not write files or start servers
+/// on this machine. The clients of this protocol are no pages, and name no origin.
+async fn not_for_pages(request: Request, next: Next) -> Response {
+    let mut segments = request.uri().path().split('/').skip(1);
+    let interface =
+        segments.next() == Some("instances") && matches!(segments.nth(1), Some("api" | "_"));
+    if !interface && request.headers().contains_key(header::ORIGIN) {
+        let failure = Failure::new(StatusCode::FORBIDDEN, "this protocol is not for web pages");
+        return failure.into_response();
+    }
+    next.run(request).await
 }
 
 /// Keeps the server alive while a request is under way.
