@@ -248,6 +248,22 @@ fn loops_in_loops_and_locals_across_branches_are_bounded() {
 }
 
 #[test]
+fn modules_at_the_limits_are_compiled_and_run() {
+    let mut all = Neighbours::new();
+    let functions: String = (0..49_990)
+        .map(|n| format!("(func (result i32) (i32.add (i32.const {n}) (i32.const 1)))"))
+        .collect();
+    let long = "nop ".repeat(900_000);
+    let globals = "(global (mut i64) (i64.const 0))".repeat(1_000);
+    let id = all.net.install(&module(&format!(
+        r#"{globals}{functions}
+        (func (export "canister_update go") {long} (call $reply))"#
+    )));
+    all.net.call(id, "go", &[]).unwrap();
+    all.check();
+}
+
+#[test]
 fn data_and_elements_outside_end_the_installation_alone() {
     let mut all = Neighbours::new();
     for wat in [
