@@ -75,7 +75,7 @@ pub(super) struct Charge(u64);
 impl Charge {
     /// Takes so many bytes, where they are left.
     pub(super) fn reserve(bytes: u64) -> Option<Self> {
-        reserve(bytes).then_some(Self(bytes))
+        reserve(bytes).then(|| Self(bytes))
     }
 
     /// Takes so many bytes in any case.

@@ -1,8 +1,8 @@
 //! Committed bytes of a heap: an in-memory file, and the queries that look at it.
 //!
-//! Bytes behind [`HeapFile::len`] have never been committed. They are zeros, which no mapping needs a file
-//! for; so a heap that grows takes nothing until it is written, and a page is not held twice, in the file
-//! and as a private copy, while a message first fills it.
+//! What lies outside of [`HeapFile::spans`] has never been committed. It is zeros, which no mapping needs a
+//! file for; so a heap that grows takes nothing until it is written, not even when it is read, and a page is
+//! not held twice, in the file and as a private copy, while a message first fills it.
 //!
 //! Before a commit changes a page of the file, every query under way gets its own copy of it
 //! ([`Heap::keep`](super::linear::Heap)). The list of these is locked while a commit writes, and for a moment
@@ -13,10 +13,7 @@ use std::{
     fs::File,
     io,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -25,13 +22,14 @@ use super::{
     linear::Heap,
     mapping,
     pages::{PAGE, PageTree},
+    spans::Spans,
 };
 
 /// See the module's documentation.
 pub(crate) struct HeapFile {
     file: File,
-    /// Bytes that mappings show; a multiple of the page size.
-    len: AtomicUsize,
+    /// What mappings show.
+    spans: Mutex<Arc<Spans>>,
     readers: Mutex<Vec<Heap>>,
     reader_left: Condvar,
 }
@@ -44,7 +42,7 @@ impl HeapFile {
         file.set_len(capacity as u64)?;
         Ok(Arc::new(Self {
             file,
-            len: AtomicUsize::new(0),
+            spans: Mutex::default(),
             readers: Mutex::new(Vec::new()),
             reader_left: Condvar::new(),
         }))
@@ -53,17 +51,17 @@ impl HeapFile {
     /// One with these contents.
     pub(super) fn of(tree: &PageTree, capacity: usize) -> io::Result<Arc<Self>> {
         let file = Self::new(capacity)?;
-        let mut end = 0;
+        let mut spans = Spans::default();
         tree.for_each(|page, bytes| {
-            end = (page + 1) * PAGE as u64;
-            file.file.write_all_at(bytes, page * PAGE as u64)
+            let start = usize::try_from(page).map_err(io::Error::other)? * PAGE;
+            if start + PAGE > capacity {
+                return Err(io::Error::other("more than a heap may hold"));
+            }
+            spans.add(&(start..start + PAGE), capacity);
+            file.write(bytes, start)
         })?;
-        let end = usize::try_from(end).map_err(io::Error::other)?;
-        if end > capacity {
-            return Err(io::Error::other("more than a heap may hold"));
-        }
-        let held = file.set_len(end.next_multiple_of(CHUNK).min(capacity));
-        budget::take(held);
+        spans.limit();
+        budget::take(file.set_spans(spans.into()));
         Ok(file)
     }
 
@@ -71,15 +69,20 @@ impl HeapFile {
         &self.file
     }
 
-    /// Bytes that mappings show.
-    pub(super) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+    /// What mappings show.
+    pub(super) fn spans(&self) -> Arc<Spans> {
+        self.spans
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    /// Shows so many bytes; returns what the file takes more of the budget now. The caller takes it.
-    pub(super) fn set_len(&self, len: usize) -> u64 {
-        let before = self.len.swap(len, Ordering::Relaxed);
-        held(len).saturating_sub(held(before))
+    /// Shows more; returns what the file takes more of the budget now. The caller takes it.
+    pub(super) fn set_spans(&self, spans: Arc<Spans>) -> u64 {
+        let held = spans.held();
+        let mut own = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *own, spans);
+        held.saturating_sub(before.held())
     }
 
     pub(super) fn write(&self, bytes: &[u8], offset: usize) -> io::Result<()> {
@@ -117,9 +120,10 @@ impl HeapFile {
     pub(super) fn pages(&self) -> io::Result<PageTree> {
         let mut tree = PageTree::default();
         let mut bytes = vec![0; CHUNK];
+        let end = self.spans().end();
         let mut at = 0;
-        while let Some(start) = self.data_from(at)? {
-            let part = start..self.len().min(start + CHUNK);
+        while let Some(start) = self.data_from(at, end)? {
+            let part = start..end.min(start + CHUNK);
             let bytes = &mut bytes[..part.len()];
             self.read(bytes, start)?;
             for (page, bytes) in (start / PAGE..).zip(bytes.chunks(PAGE)) {
@@ -133,9 +137,9 @@ impl HeapFile {
         Ok(tree)
     }
 
-    /// Where the next bytes that are held begin, from `offset` on.
-    fn data_from(&self, offset: usize) -> io::Result<Option<usize>> {
-        if offset >= self.len() {
+    /// Where the next bytes that are held begin, from `offset` on and before `end`.
+    fn data_from(&self, offset: usize, end: usize) -> io::Result<Option<usize>> {
+        if offset >= end {
             return Ok(None);
         }
         let offset = i64::try_from(offset).map_err(io::Error::other)?;
@@ -143,20 +147,15 @@ impl HeapFile {
         let found = unsafe { libc::lseek(self.file.as_raw_fd(), offset, libc::SEEK_DATA) };
         let error = io::Error::last_os_error();
         match usize::try_from(found) {
-            Ok(found) => Ok(Some(found / PAGE * PAGE).filter(|found| *found < self.len())),
+            Ok(found) => Ok(Some(found / PAGE * PAGE).filter(|found| *found < end)),
             Err(_) if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
             Err(_) => Err(error),
         }
     }
 }
 
-/// What a file that shows so many bytes takes of the budget.
-fn held(len: usize) -> u64 {
-    len.next_multiple_of(CHUNK) as u64
-}
-
 impl Drop for HeapFile {
     fn drop(&mut self) {
-        budget::release(held(self.len()));
+        budget::release(self.spans().held());
     }
 }

@@ -1,8 +1,8 @@
 //! The heap of a canister: the linear memory that wasmtime executes on.
 //!
 //! ```text
-//!   0            file.len()         size            window     + guard
-//!   ├─ file, read ─┼─ nothing yet ────┼─ beyond ─────┼──────────────┤
+//!   0                                             size         window     + guard
+//!   ├─ file, read ─┼─ nothing ─┼─ file ─┼─ nothing ─┼─ beyond ────┼──────────────┤
 //!       chunks touched since the last commit are writable, file or not
 //! ```
 //!
@@ -11,7 +11,7 @@
 //! instance on the same file, since a linear memory can't shrink; and each query runs on a heap of its own
 //! on that file.
 //!
-//! Invariant: the file's length never exceeds the committed size, which no heap that is attached to the file
+//! Invariant: what the file holds lies within the committed size, which no heap that is attached to the file
 //! undercuts.
 #![allow(unsafe_code)]
 
@@ -20,10 +20,7 @@ use std::{
     collections::BTreeMap,
     io,
     ops::Range,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
@@ -34,6 +31,7 @@ use super::{
     faults::{self, CHUNK, Registered, Tracker},
     mapping::{self, Window},
     pages::{PAGE, Page},
+    spans::Spans,
 };
 
 /// Largest heap of a 32-bit module.
@@ -56,8 +54,8 @@ struct Inner {
     tracker: Registered,
     window: Window,
     file: Mutex<Option<Arc<HeapFile>>>,
-    /// Bytes of the window that show the file.
-    shown: AtomicUsize,
+    /// Parts of the window that show the file.
+    shown: Mutex<Arc<Spans>>,
     /// Of a query that may be restored: what pages of the file were before commits changed them since.
     before: Mutex<Option<BTreeMap<usize, Page>>>,
 }
@@ -85,7 +83,7 @@ impl Heap {
             tracker,
             window,
             file: Mutex::new(None),
-            shown: AtomicUsize::new(0),
+            shown: Mutex::default(),
             before: Mutex::new(None),
         })))
     }
@@ -117,7 +115,7 @@ impl Heap {
     /// Shows the committed bytes of this file instead of what instantiation wrote. The heap must have been
     /// grown to the committed size.
     pub(crate) fn attach(&self, file: Arc<HeapFile>) -> io::Result<()> {
-        if file.len() > self.size() {
+        if file.spans().end() > self.size() {
             return Err(io::Error::other("a heap smaller than its committed bytes"));
         }
         *self.0.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
@@ -126,16 +124,36 @@ impl Heap {
 
     fn remap(&self) -> io::Result<()> {
         let file = self.file()?;
-        let shown = file.len();
         self.0.window.map_nothing(0..self.0.window.len())?;
-        self.0.window.map_file(0..shown, file.file())?;
-        self.0.shown.store(shown, Ordering::Relaxed);
+        *self.0.shown.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        self.show(&file, file.spans())?;
         budget::release(self.0.tracker.clear());
         Ok(())
     }
 
-    fn shown(&self) -> usize {
-        self.0.shown.load(Ordering::Relaxed)
+    fn shown(&self) -> Arc<Spans> {
+        self.0
+            .shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Maps what `spans` has more than is shown so far.
+    fn show(&self, file: &HeapFile, spans: Arc<Spans>) -> io::Result<()> {
+        let shown = self.shown();
+        for span in spans.iter() {
+            if shown.within(span).len() > 1 {
+                // Mapped in parts it would stay several mappings.
+                self.0.window.map_file(span.clone(), file.file())?;
+            } else {
+                for part in shown.without(span) {
+                    self.0.window.map_file(part, file.file())?;
+                }
+            }
+        }
+        *self.0.shown.lock().unwrap_or_else(PoisonError::into_inner) = spans;
+        Ok(())
     }
 
     /// Makes what was written permanent. Queries under way don't notice.
@@ -147,8 +165,7 @@ impl Heap {
         }
         let file = self.file()?;
         let readers = file.readers_of_change();
-        let shown = self.shown();
-        let mut end = shown;
+        let mut spans = Spans::clone(&file.spans());
         for run in &dirty {
             for range in window.written(run.clone())? {
                 for part in pieces(range) {
@@ -158,16 +175,16 @@ impl Heap {
                     // SAFETY: the kernel listed these pages as written, so they are mapped and readable, and
                     // the canister does not run (invariant 2).
                     file.write(unsafe { window.bytes(part.clone()) }, part.start)?;
-                    end = end.max(part.end);
+                    spans.add(&part, self.size());
                     window.discard(part)?;
                 }
             }
         }
-        let end = end.next_multiple_of(CHUNK).min(self.size()).max(shown);
-        let added = file.set_len(end);
-        self.close(&dirty, shown, end)?;
-        window.map_file(shown..end, file.file())?;
-        self.0.shown.store(end, Ordering::Relaxed);
+        spans.limit();
+        let spans = Arc::new(spans);
+        self.close(&dirty)?;
+        self.show(&file, spans.clone())?;
+        let added = file.set_spans(spans);
         // What was reserved for private copies is the file's now.
         budget::take(added);
         budget::release(tracker.clear());
@@ -182,25 +199,26 @@ impl Heap {
         }
         let dirty = tracker.dirty();
         let shown = self.shown();
-        for run in &dirty {
-            for range in window.written(run.start.min(shown)..run.end.min(shown))? {
+        for part in dirty.iter().flat_map(|run| shown.within(run)) {
+            for range in window.written(part)? {
                 window.discard(range)?;
             }
         }
-        self.close(&dirty, shown, shown)?;
+        self.close(&dirty)?;
         budget::release(tracker.clear());
         Ok(())
     }
 
-    /// Protects chunks again, the file's up to `shown`, and empties those from `end` on.
-    fn close(&self, dirty: &[Range<usize>], shown: usize, end: usize) -> io::Result<()> {
+    /// Protects chunks again where they show the file, and empties them where they don't.
+    fn close(&self, dirty: &[Range<usize>]) -> io::Result<()> {
+        let shown = self.shown();
         for run in dirty {
-            self.0
-                .window
-                .protect(run.start.min(shown)..run.end.min(shown))?;
-            self.0
-                .window
-                .map_nothing(run.start.max(end)..run.end.max(end))?;
+            for part in shown.within(run) {
+                self.0.window.protect(part)?;
+            }
+            for part in shown.without(run) {
+                self.0.window.map_nothing(part)?;
+            }
         }
         Ok(())
     }
@@ -237,12 +255,11 @@ impl Heap {
             .as_ref()
             .is_some_and(|own| Arc::ptr_eq(own, file));
         if attached {
-            if file.len() > self.size() {
+            let spans = file.spans();
+            if spans.end() > self.size() {
                 return Err(io::Error::other("a heap smaller than its committed bytes"));
             }
-            let new = self.shown()..file.len();
-            self.0.window.map_file(new, file.file())?;
-            self.0.shown.store(file.len(), Ordering::Relaxed);
+            self.show(file, spans)?;
         } else {
             self.attach(file.clone())?;
         }
@@ -264,20 +281,20 @@ impl Heap {
     /// Makes private copies of a range of the file that is about to change. Called by the thread that
     /// commits, while the canister may be running on this heap.
     fn keep(&self, range: &Range<usize>, file: &HeapFile) {
-        let shown = self.shown();
-        let range = range.start.min(shown)..range.end.min(shown);
-        if range.is_empty() || self.is_condemned() {
-            return;
-        }
-        let kept = self
-            .0
-            .tracker
-            .open(&range)
-            .and_then(|()| self.keep_for_restoring(&range, file))
-            .and_then(|()| self.0.window.populate(range));
-        if kept.is_err() {
-            // A query that mixes two states must not answer.
-            self.0.tracker.condemn();
+        for part in self.shown().within(range) {
+            if self.is_condemned() {
+                return;
+            }
+            let kept = self
+                .0
+                .tracker
+                .open(&part)
+                .and_then(|()| self.keep_for_restoring(&part, file))
+                .and_then(|()| self.0.window.populate(part));
+            if kept.is_err() {
+                // A query that mixes two states must not answer.
+                self.0.tracker.condemn();
+            }
         }
     }
 

@@ -23,7 +23,8 @@
 //! 2. Only the thread that runs the canister reads or writes a heap, and what is done to a heap otherwise is
 //!    done while the canister does not run; except that a commit opens chunks of the heaps of queries under
 //!    way and makes private copies of their pages, which changes no byte that they can see.
-//! 3. The file is written by [`Heap::commit`] alone, so bytes behind its length are always zero.
+//! 3. The file is written by [`Heap::commit`] alone, so what lies outside of its [`spans`] is always
+//!    zero.
 
 mod budget;
 mod committed;
@@ -33,6 +34,7 @@ mod linear;
 mod mapping;
 mod pagemap;
 mod pages;
+mod spans;
 mod stable;
 
 pub use budget::{limit_memory, memory_held};

@@ -26,10 +26,9 @@ const MEMORY_ACCESS: Advice = Advice::new(
      memory.",
     "memory-access-limit-exceeded",
 );
-const OUT_OF_MEMORY: Advice = Advice::new(
-    "The canisters of this server together hold all the memory that they may: remove some, or let them hold more.",
-    "",
-);
+/// Said by this server only: the Internet Computer's nodes have other limits.
+const OUT_OF_MEMORY: &str = "The canisters of this server together hold all the memory that they may: remove some, \
+     or let them hold more.";
 const MEMORY_GROW: Advice = Advice::new(
     "Try topping up the canister.",
     "insufficient-cycles-in-memory-grow",
@@ -209,7 +208,7 @@ impl Trap {
             Self::MemoryAccess(_) => MEMORY_ACCESS,
             Self::CannotPayGrowth { .. } => MEMORY_GROW,
             Self::WasmMemoryLimit { .. } => WASM_MEMORY,
-            Self::OutOfMemory => OUT_OF_MEMORY,
+            Self::OutOfMemory => return OUT_OF_MEMORY.to_owned(),
         };
         if advice == Advice::NONE {
             return String::new();
