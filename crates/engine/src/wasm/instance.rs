@@ -184,16 +184,6 @@ impl Instance {
         self.twins.clone()
     }
 
-    /// The stable memory, for those who look at it from outside.
-    pub(crate) fn stable(&self) -> &StableMemory {
-        &self.live.store.data().stable
-    }
-
-    /// The stable memory, to be changed from outside and then committed, all of it.
-    pub(crate) fn stable_mut(&mut self) -> &mut StableMemory {
-        &mut self.live.store.data_mut().stable
-    }
-
     pub(crate) fn program(&self) -> &Program {
         &self.program
     }

@@ -78,10 +78,6 @@ impl Twins {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
     /// The stable memory as of the last commit.
     pub(crate) fn stable(&self) -> StableMemory {
         StableMemory::of(self.stable.get())
@@ -142,10 +138,6 @@ pub(crate) struct Checkpoint {
 }
 
 impl Twin {
-    pub(crate) fn program(&self) -> &Program {
-        &self.twins.program
-    }
-
     /// Runs `callable` on `message` with at most `limit` instructions. What it writes stays until the twin is
     /// dropped.
     ///
