@@ -204,7 +204,7 @@ fn bytes(principal: &Principal) -> &serde_bytes::Bytes {
     serde_bytes::Bytes::new(principal.as_slice())
 }
 
-fn cbor<T: serde::Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn cbor<T: serde::Serialize>(value: &T) -> Vec<u8> {
     let mut serializer = serde_cbor::Serializer::new(Vec::new());
     let written = serializer
         .self_describe()

@@ -18,6 +18,7 @@ use crate::{
     composite,
     ic0::{Answer, Context, Effects, Message},
     management,
+    metrics::INSPECT,
     subnet::{Held, Subnet},
     wasm::{Callable, Run, RuntimeError, Twin},
 };
@@ -167,14 +168,13 @@ impl Subnet {
 
     /// Asks a canister that exports `canister_inspect_message` whether it takes a call.
     pub(crate) fn inspect(this: &mut Held<'_>, ingress: &Ingress) -> Result<(), Reject> {
-        const HOOK: &str = "canister_inspect_message";
         let canister = this.availability(ingress.canister_id)?;
         let program = canister.program();
-        if !program.is_some_and(|program| program.module.entry_points.has_hook(HOOK)) {
+        if !program.is_some_and(|program| program.module.entry_points.has_hook(INSPECT)) {
             return Ok(());
         }
         let id = canister.id;
-        let callable = Callable::Export(HOOK.to_owned());
+        let callable = Callable::Export(INSPECT.to_owned());
         let limit = this.limits.of_context(Context::Inspect);
         let mut look = Look::new(id, Context::Inspect, &callable, &ingress.method, limit);
         look.sender = ingress.sender;
@@ -182,7 +182,7 @@ impl Subnet {
         look.arg.clone_from(&ingress.arg);
         let mut twin = this.twin(id)?;
         let (effects, _) =
-            Self::look(this, &mut twin, look, (HOOK, "system")).map_err(|(reject, _)| reject)?;
+            Self::look(this, &mut twin, look, (INSPECT, "system")).map_err(|(reject, _)| reject)?;
         if effects.accepted {
             Ok(())
         } else {

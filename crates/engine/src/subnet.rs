@@ -23,7 +23,7 @@ use crate::{
     ingress::IngressHistory,
     limits::Limits,
     management,
-    metrics::Metrics,
+    metrics::{Load, Metrics},
     topology::{CanisterRange, Directory, canister_id, canister_number},
     wasm::Runtime,
 };
@@ -181,7 +181,21 @@ impl Subnet {
                 break;
             }
         }
+        this.certify_load();
         !this.calls.queue.is_empty() || management::has_work(this)
+    }
+
+    /// Certifies how much there is on the subnet, as of the end of a round.
+    fn certify_load(&mut self) {
+        let bytes = self.canisters.values().map(Canister::memory_usage).sum();
+        let load = Load::new(
+            self.canisters.len(),
+            bytes,
+            self.ledger.burned,
+            self.metrics.messages(),
+        );
+        let id = self.id.as_slice();
+        self.tree.insert(&[b"subnet", id, b"metrics"], load.cbor());
     }
 
     /// Charges what is due, and queues the timers that are due, heartbeats, and rejects of expired calls.

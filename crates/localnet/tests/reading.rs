@@ -91,8 +91,15 @@ async fn what_is_said_of_subnets_is_read_where_the_specification_says() {
     assert_eq!(read_at_subnet(&agent, subnet, &ranges).await, Ok(true));
     assert_eq!(read(&agent, canister, &ranges).await, Err(404));
     let metrics = [&b"subnet"[..], id, b"metrics"];
-    assert!(read_at_subnet(&agent, subnet, &metrics).await.is_ok());
+    assert_eq!(read_at_subnet(&agent, subnet, &metrics).await, Ok(true));
     assert_eq!(read(&agent, canister, &metrics).await, Err(404));
+    let load = agent.read_state_subnet_metrics(subnet).await.unwrap();
+    assert_eq!(load.num_canisters, 1);
+    assert!(load.canister_state_bytes > 65_536, "{load:?}");
+    let transactions = load.update_transactions_total;
+    called(&agent, canister).await;
+    let load = agent.read_state_subnet_metrics(subnet).await.unwrap();
+    assert_eq!(load.update_transactions_total, transactions + 1);
     let of_another = [&b"subnet"[..], &[7; 29], b"metrics"];
     assert_eq!(read_at_subnet(&agent, subnet, &of_another).await, Err(400));
     for labels in [

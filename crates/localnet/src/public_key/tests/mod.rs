@@ -315,7 +315,7 @@ fn a_canister_signature_with_any_part_of_it_wrong_is_refused() {
 
 #[test]
 fn a_tree_as_deep_as_a_signature_is_long_is_refused() {
-    let tree = [vec![0x83, 0x01].repeat(20_000), vec![0x81, 0x00]].concat();
+    let tree = [[0x83, 0x01].repeat(20_000), vec![0x81, 0x00]].concat();
     let signature = [
         &hex::decode("d9d9f7a26b6365727469666963617465").unwrap()[..],
         &[0x40, 0x64],
