@@ -172,7 +172,6 @@ fn what_is_no_request_is_refused_and_changes_nothing() {
         "read/get_subnet",
         "read/get_stable_memory",
         "read/pub_key",
-        "auto_progress",
     ];
     let client = Client::new();
     let post = |path: &str, body: &[u8]| {

@@ -117,7 +117,8 @@ fn what_is_no_canister_signature_is_not_verified() {
     let verify = |signer: Vec<u8>, key: Vec<u8>| {
         pic.verify_canister_signature(b"message".to_vec(), vec![1, 2, 3], signer, key)
     };
-    assert!(verify(vec![4], key.clone()).is_err());
-    let not_a_canister = verify(key.clone(), key).unwrap_err();
-    assert!(not_a_canister.contains("canister"), "{not_a_canister}");
+    // Neither bytes that are no key, nor a key that is no canister's.
+    for signer in [vec![4], key.clone()] {
+        assert!(!verify(signer, key.clone()).unwrap_err().is_empty());
+    }
 }
