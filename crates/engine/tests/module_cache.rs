@@ -68,6 +68,21 @@ fn a_module_is_compiled_once_for_all_networks_that_share_a_folder() {
 }
 
 #[test]
+fn networks_that_live_at_the_same_time_share_compiled_modules() {
+    let cache = folder("live-modules");
+    let mut first = network(&cache);
+    install_and_ask(&mut first);
+    for path in entries(&cache).keys() {
+        fs::remove_file(path).unwrap();
+    }
+    install_and_ask(&mut network(&cache));
+    assert!(entries(&cache).is_empty());
+    drop(first);
+    install_and_ask(&mut network(&cache));
+    assert_eq!(entries(&cache).len(), 1);
+}
+
+#[test]
 fn a_damaged_entry_costs_a_compilation_and_nothing_else() {
     let cache = folder("damaged-modules");
     install_and_ask(&mut network(&cache));

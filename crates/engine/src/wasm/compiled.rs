@@ -7,8 +7,8 @@ use super::Program;
 
 /// Most modules kept.
 const MODULES: usize = 64;
-/// Most bytes of code kept, as it was before compilation.
-const BYTES: usize = 64 * 1024 * 1024;
+/// Most bytes of modules kept, as they were before compilation, which makes them several times larger.
+const BYTES: usize = 16 * 1024 * 1024;
 
 /// See the module's documentation.
 #[derive(Default)]

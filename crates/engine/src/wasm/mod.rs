@@ -17,8 +17,8 @@ mod twins;
 
 use std::{
     fmt,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use canister_module::CanisterModule;
@@ -39,13 +39,19 @@ const HOST_STACK_BYTES: usize = 512 * 1024;
 /// can reach beyond 4 GiB, or a 64-bit heap is checked against in front of.
 const GUARD_BYTES: u64 = 2 << 30;
 
-/// wasmtime, configured, with the system API linked. Cheap to clone.
+/// wasmtime, configured, with the system API linked. Cheap to clone, and shared by all networks that keep
+/// compiled modules in the same place: a module that one of them runs is there for the others.
 #[derive(Clone)]
-pub(crate) struct Runtime {
+pub(crate) struct Runtime(Arc<Shared>);
+
+struct Shared {
     /// For modules whose addresses have 32 bits, and 64.
-    widths: [Arc<Width>; 2],
-    compiled: Arc<Mutex<Compiled>>,
+    widths: [Width; 2],
+    compiled: Mutex<Compiled>,
 }
+
+/// The runtimes that some network uses, by the folder of their cache.
+static RUNTIMES: Mutex<Vec<(Option<PathBuf>, Weak<Shared>)>> = Mutex::new(Vec::new());
 
 /// What depends on the width of addresses: weights of operators, types of system calls.
 struct Width {
@@ -83,16 +89,24 @@ impl fmt::Display for RuntimeError {
 impl Runtime {
     /// Sets wasmtime up. Compiled modules are kept in the folder `cache`, if there is one, for other runs.
     pub(crate) fn new(cache: Option<&Path>) -> Result<Self, RuntimeError> {
-        let cache = cache.map(disk_cache).transpose()?;
-        let width = |memory64| Width::new(memory64, cache.clone()).map(Arc::new);
-        Ok(Self {
+        let mut runtimes = RUNTIMES.lock().unwrap_or_else(PoisonError::into_inner);
+        runtimes.retain(|(_, runtime)| runtime.strong_count() > 0);
+        let same = |(folder, _): &&(Option<PathBuf>, _)| folder.as_deref() == cache;
+        if let Some(shared) = runtimes.iter().find(same).and_then(|(_, r)| r.upgrade()) {
+            return Ok(Self(shared));
+        }
+        let on_disk = cache.map(disk_cache).transpose()?;
+        let width = |memory64| Width::new(memory64, on_disk.clone());
+        let shared = Arc::new(Shared {
             widths: [width(false)?, width(true)?],
-            compiled: Arc::default(),
-        })
+            compiled: Mutex::default(),
+        });
+        runtimes.push((cache.map(Path::to_owned), Arc::downgrade(&shared)));
+        Ok(Self(shared))
     }
 
     fn width(&self, memory64: bool) -> &Width {
-        &self.widths[usize::from(memory64)]
+        &self.0.widths[usize::from(memory64)]
     }
 
     /// Checks and compiles a module, plain or gzipped; one that was loaded before is taken from memory.
@@ -117,7 +131,8 @@ impl Runtime {
     }
 
     fn compiled(&self) -> std::sync::MutexGuard<'_, Compiled> {
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+        let compiled = &self.0.compiled;
+        compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
