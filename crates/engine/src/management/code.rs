@@ -9,13 +9,16 @@ use ic_management_canister_types::{
     UpgradeFlags, WasmMemoryPersistence,
 };
 
+use parking_lot::MutexGuard;
+
 use super::{Call, Outcome, decode, done, target};
 use crate::{
     ErrorCode, Reject,
+    canister::Canister,
     ic0::{Context, Effects, LogLine, Message},
     memory::StableMemory,
     subnet::{Held, Subnet},
-    wasm::{Callable, Instance, Program, Run, Trap, costs},
+    wasm::{Callable, Instance, Program, Run, Trap},
 };
 
 /// The metadata section by which a module says that it takes over the heap of the one before it.
@@ -54,9 +57,11 @@ pub(super) fn deploy(subnet: &mut Held<'_>, call: &Call, deployment: Deployment)
         arg,
         sender_canister_version,
     } = deployment;
-    let canister = call.canister(subnet, id)?;
-    let old = canister.program();
-    let program = subnet.runtime.load(&module);
+    call.canister(subnet, id)?;
+    let runtime = subnet.runtime.clone();
+    // Compiling takes long, and concerns nobody else. Only this thread changes canisters meanwhile.
+    let program = MutexGuard::unlocked(subnet, || runtime.load(&module));
+    let old = subnet.canisters.get(&id).and_then(Canister::program);
     let program = match mode {
         CanisterInstallMode::Install if old.is_some() => {
             let message = format!(
@@ -77,23 +82,36 @@ pub(super) fn deploy(subnet: &mut Held<'_>, call: &Call, deployment: Deployment)
         check_persistence(flags.unwrap_or_default(), old, &program)?;
     }
     let hash = program.module.hash;
-    let sender = call.sender;
-    let mode = match mode {
-        CanisterInstallMode::Install => {
-            fresh(subnet, id, sender, program, arg)?;
-            CodeDeploymentMode::Install
-        }
+    let memory64 = program.module.memory64;
+    let paid = pay(subnet, id, call.sender, memory64)?;
+    let mut hooks = Hooks {
+        subnet,
+        id,
+        sender: call.sender,
+        instructions: 0,
+        burned: 0,
+        log: Vec::new(),
+    };
+    let (mode, installed) = match mode {
+        CanisterInstallMode::Install => (CodeDeploymentMode::Install, hooks.fresh(program, arg)),
         CanisterInstallMode::Reinstall => {
-            fresh(subnet, id, sender, program, arg)?;
-            subnet.abandon(id);
-            CodeDeploymentMode::Reinstall
+            let installed = hooks.fresh(program, arg);
+            if installed.is_ok() {
+                hooks.subnet.abandon(id);
+            }
+            (CodeDeploymentMode::Reinstall, installed)
         }
         CanisterInstallMode::Upgrade(flags) => {
             let flags = flags.unwrap_or_default();
-            upgrade(subnet, id, sender, program, arg, flags)?;
-            CodeDeploymentMode::Upgrade
+            (
+                CodeDeploymentMode::Upgrade,
+                hooks.upgrade(program, arg, flags),
+            )
         }
     };
+    let instructions = hooks.instructions;
+    settle(subnet, id, paid, instructions, memory64);
+    installed?;
     let subnet: &mut Subnet = subnet;
     if let Some(canister) = subnet.canisters.get_mut(&id) {
         canister.uploaded = Some(module.into());
@@ -109,6 +127,35 @@ pub(super) fn deploy(subnet: &mut Held<'_>, call: &Call, deployment: Deployment)
         canister.certify(&mut subnet.tree);
     }
     done()
+}
+
+/// Takes the most that an installation can cost.
+fn pay(
+    subnet: &mut Subnet,
+    id: Principal,
+    sender: Principal,
+    memory64: bool,
+) -> Result<u128, Reject> {
+    let limit = subnet.limits.of_context(Context::Init);
+    let most = subnet.prices.execution(limit, memory64);
+    let canister = subnet.canisters.get_mut(&id);
+    let canister = canister.ok_or_else(|| Reject::not_found(id))?;
+    canister
+        .withdraw(most, subnet.prices, &sender)
+        .map_err(|reject| Reject {
+            message: format!("Canister installation failed with `{}`.", reject.message),
+            ..reject
+        })?;
+    Ok(most)
+}
+
+/// Gives back what an installation did not cost.
+fn settle(subnet: &mut Subnet, id: Principal, paid: u128, instructions: u64, memory64: bool) {
+    let cost = subnet.prices.execution(instructions, memory64).min(paid);
+    subnet.ledger.burned += cost;
+    if let Some(canister) = subnet.canisters.get_mut(&id) {
+        canister.balance = canister.balance.saturating_add(paid - cost);
+    }
 }
 
 /// Whether the flags of an upgrade go with both modules: a heap is lost, or kept, only where that is meant.
@@ -174,8 +221,10 @@ pub(crate) fn remove_code(subnet: &mut Subnet, id: Principal) {
 }
 
 /// The hooks of one installation, which share one budget of instructions.
-struct Hooks<'a> {
-    subnet: &'a Subnet,
+///
+/// The subnet's lock is given up while one runs.
+struct Hooks<'a, 'b> {
+    subnet: &'a mut Held<'b>,
     id: Principal,
     sender: Principal,
     instructions: u64,
@@ -185,7 +234,7 @@ struct Hooks<'a> {
     log: Vec<LogLine>,
 }
 
-impl Hooks<'_> {
+impl Hooks<'_, '_> {
     fn run(
         &mut self,
         instance: &mut Instance,
@@ -217,12 +266,12 @@ impl Hooks<'_> {
             certificate: None,
             instructions_before: 0,
         };
-        let limit = costs::INSTALL_LIMIT - self.instructions;
+        let limit = self.subnet.limits.of_context(Context::Init) - self.instructions;
         let Run {
             result,
             instructions,
             log,
-        } = instance.run(callable, message, limit);
+        } = MutexGuard::unlocked(self.subnet, || instance.run(callable, message, limit));
         self.instructions += instructions;
         self.log.extend(log);
         if let Ok(effects) = &result {
@@ -255,84 +304,6 @@ impl Hooks<'_> {
     }
 }
 
-/// Installs a module on empty memories.
-fn fresh(
-    subnet: &mut Subnet,
-    id: Principal,
-    sender: Principal,
-    program: Program,
-    arg: Vec<u8>,
-) -> Result<(), Reject> {
-    let mut instance = Instance::new(&subnet.runtime, program, StableMemory::new())
-        .map_err(|(error, _)| Reject::of(id, ErrorCode::InvalidWasm, &error.to_string()))?;
-    let mut hooks = Hooks {
-        subnet,
-        id,
-        sender,
-        instructions: 0,
-        burned: 0,
-        log: Vec::new(),
-    };
-    let started = hooks.begin(&mut instance, "canister_init", arg);
-    let (instructions, log) = (hooks.instructions, hooks.log);
-    subnet
-        .metrics
-        .count(id, "install_code", "system", instructions);
-    if let Some(canister) = subnet.canisters.get_mut(&id).filter(|_| started.is_ok()) {
-        // What the code before it printed goes with it.
-        canister.log.clear();
-    }
-    subnet.append_log(id, log);
-    let effects = started.map_err(|trap| trap.reject(id))?;
-    subnet.put(id, instance, effects, true);
-    Ok(())
-}
-
-/// Installs a module on the stable memory of the one before it.
-fn upgrade(
-    subnet: &mut Subnet,
-    id: Principal,
-    sender: Principal,
-    program: Program,
-    arg: Vec<u8>,
-    flags: UpgradeFlags,
-) -> Result<(), Reject> {
-    let gone = || Reject::not_found(id);
-    let taken = subnet
-        .canisters
-        .get_mut(&id)
-        .and_then(|canister| canister.instance.take());
-    let mut old = taken.ok_or_else(gone)?;
-    let mut hooks = Hooks {
-        subnet,
-        id,
-        sender,
-        instructions: 0,
-        burned: 0,
-        log: Vec::new(),
-    };
-    let result = hooks.upgrade(&mut old, program, arg, flags);
-    let (instructions, log) = (hooks.instructions, hooks.log);
-    subnet.metrics.count(id, "upgrade", "system", instructions);
-    subnet.append_log(id, log);
-    match result {
-        Ok((instance, effects)) => {
-            subnet.put(id, instance, effects, false);
-            Ok(())
-        }
-        Err(failed) => {
-            old.rollback();
-            if let Some(canister) = subnet.canisters.get_mut(&id) {
-                canister.instance = Some(old);
-            }
-            Err(match failed {
-                Failed::Trap(trap) => trap.reject(id),
-                Failed::Instance(message) => Reject::of(id, ErrorCode::InvalidWasm, &message),
-            })
-        }
-    }
-}
-
 /// Why an upgrade did not happen.
 enum Failed {
     Trap(Trap),
@@ -345,9 +316,73 @@ impl From<Trap> for Failed {
     }
 }
 
-impl Hooks<'_> {
-    /// Runs all hooks; where one fails, `old` has its stable memory back, not yet rolled back.
+impl Hooks<'_, '_> {
+    /// Installs a module on empty memories.
+    fn fresh(&mut self, program: Program, arg: Vec<u8>) -> Result<(), Reject> {
+        let id = self.id;
+        let mut instance = Instance::new(&self.subnet.runtime, program, StableMemory::new())
+            .map_err(|(error, _)| Reject::of(id, ErrorCode::InvalidWasm, &error.to_string()))?;
+        let started = self.begin(&mut instance, "canister_init", arg);
+        self.count("install_code");
+        if let Some(canister) = self.canister_mut().filter(|_| started.is_ok()) {
+            // What the code before it printed goes with it.
+            canister.log.clear();
+        }
+        self.keep_log();
+        let effects = started.map_err(|trap| trap.reject(id))?;
+        self.subnet.put(id, instance, effects, true);
+        Ok(())
+    }
+
+    /// Installs a module on the stable memory of the one before it.
     fn upgrade(
+        &mut self,
+        program: Program,
+        arg: Vec<u8>,
+        flags: UpgradeFlags,
+    ) -> Result<(), Reject> {
+        let id = self.id;
+        let lent = self.canister_mut().and_then(Canister::lend);
+        let mut old = lent.ok_or_else(|| Reject::not_found(id))?;
+        let result = self.replace(&mut old, program, arg, flags);
+        self.count("upgrade");
+        self.keep_log();
+        match result {
+            Ok((instance, effects)) => {
+                self.subnet.put(id, instance, effects, false);
+                Ok(())
+            }
+            Err(failed) => {
+                old.rollback();
+                if let Some(canister) = self.canister_mut() {
+                    canister.take_back(old);
+                }
+                Err(match failed {
+                    Failed::Trap(trap) => trap.reject(id),
+                    Failed::Instance(message) => Reject::of(id, ErrorCode::InvalidWasm, &message),
+                })
+            }
+        }
+    }
+
+    fn canister_mut(&mut self) -> Option<&mut Canister> {
+        self.subnet.canisters.get_mut(&self.id)
+    }
+
+    fn count(&mut self, method: &str) {
+        let (id, instructions) = (self.id, self.instructions);
+        self.subnet
+            .metrics
+            .count(id, method, "system", instructions);
+    }
+
+    fn keep_log(&mut self) {
+        let log = std::mem::take(&mut self.log);
+        self.subnet.append_log(self.id, log);
+    }
+
+    /// Runs all hooks; where one fails, `old` has its stable memory back, not yet rolled back.
+    fn replace(
         &mut self,
         old: &mut Instance,
         program: Program,
@@ -365,7 +400,7 @@ impl Hooks<'_> {
             let hook = Callable::Export("canister_pre_upgrade".to_owned());
             before = self.run(old, &hook, Context::PreUpgrade, Vec::new())?;
         }
-        let runtime = &self.subnet.runtime;
+        let runtime = &self.subnet.runtime.clone();
         let new = match flags.wasm_memory_persistence {
             Some(WasmMemoryPersistence::Keep) => Instance::keeping_heap(runtime, program, old),
             _ => Instance::new(runtime, program, old.take_stable()),
@@ -397,7 +432,7 @@ impl Subnet {
     fn put(&mut self, id: Principal, mut instance: Instance, mut effects: Effects, anew: bool) {
         instance.commit();
         if let Some(canister) = self.canisters.get_mut(&id) {
-            canister.instance = Some(instance);
+            canister.take_back(instance);
             canister.version += 1;
             // Any change of code deactivates the timer.
             canister.timer = None;
