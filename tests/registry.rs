@@ -10,7 +10,7 @@ use indus_client::{
     ApplicationHash, ClientError, Connection, Deployment, Key, ModuleHash, RegistryClient,
     TrustFile,
 };
-use indus_verify::VerifyError;
+use indus_verify::{RootKey, VerifyError};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_becomes_an_organisation_by_a_governors_approval() {
@@ -186,7 +186,10 @@ async fn an_answer_of_which_a_byte_was_changed_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_believed_that_another_root_key_or_subnet_signed() {
-    let (subnet, other) = (Subnet::start().await, Subnet::start().await);
+    let subnet = Subnet::start().await;
+    // The Internet Computer's own.
+    let key = "crates/verify/tests/fixtures/internet-computer-flat-ranges/root_key.der";
+    let key = std::fs::read(project().join(key)).unwrap();
     let id = subnet
         .registry(&Key::generate())
         .apply_for_organisation(&Subnet::profile("mof"))
@@ -202,7 +205,7 @@ async fn nothing_is_believed_that_another_root_key_or_subnet_signed() {
     let registry =
         |trust: TrustFile| RegistryClient::new(Connection::open(trust).unwrap()).unwrap();
     let wrong_key = registry(TrustFile {
-        root_key: other.trust.root_key.clone(),
+        root_key: RootKey::from_der(&key).unwrap(),
         ..subnet.trust.clone()
     });
     let error = wrong_key.verify_organisation(id, &answer).unwrap_err();
