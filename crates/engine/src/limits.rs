@@ -21,9 +21,10 @@ impl Limits {
     /// Instructions of a message in this context; installations count all their hooks together.
     pub(crate) fn of_context(self, context: Context) -> u64 {
         let limit = match context {
-            Context::Query | Context::CompositeQuery | Context::ReplicatedQuery => {
-                costs::QUERY_LIMIT
-            }
+            Context::Query
+            | Context::Transform
+            | Context::CompositeQuery
+            | Context::ReplicatedQuery => costs::QUERY_LIMIT,
             Context::Inspect => costs::INSPECT_LIMIT,
             Context::Start | Context::Init | Context::PreUpgrade => costs::INSTALL_LIMIT,
             _ => costs::MESSAGE_LIMIT,

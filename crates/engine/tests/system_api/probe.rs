@@ -9,14 +9,15 @@
 
 use std::fmt::Write as _;
 
-use candid::{CandidType, Encode, Principal};
+use candid::{CandidType, Encode, Func, Principal};
 use canister_module::system_api::{FUNCTIONS, signature};
-use engine::Reject;
+use engine::{HttpResponse, Reject, RequestStatus};
 use ic_management_canister_types::{
-    CanisterInstallMode, CanisterSettings, EnvironmentVariable, UpdateSettingsArgs,
+    CanisterInstallMode, CanisterSettings, EnvironmentVariable, HttpMethod, HttpRequestArgs,
+    TransformContext, TransformFunc, UpdateSettingsArgs,
 };
 
-use crate::harness::{Net, wasm};
+use crate::harness::{Net, alice, wasm};
 
 /// Where a function is called from: a code of the specification's table, and how the replica calls it in errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,7 @@ enum Entry {
     Heartbeat,
     Timer,
     LowMemory,
+    Transform,
 }
 
 const fn place(code: &'static str, mode: &'static str, entry: Entry) -> Place {
@@ -74,6 +76,7 @@ pub(crate) const PLACES: &[Place] = &[
     place("T", "heartbeat", Entry::Heartbeat),
     place("T", "global timer", Entry::Timer),
     place("T", "on low Wasm memory", Entry::LowMemory),
+    place("TQ", "non replicated query", Entry::Transform),
     place("CRy", "composite reply callback", Entry::CompositeReply),
     place("CRt", "composite reject callback", Entry::CompositeReject),
     place("CC", "composite cleanup", Entry::CompositeCleanup),
@@ -307,7 +310,7 @@ fn source(memory64: bool) -> String {
         .map(|byte| format!("\\{byte:02x}"))
         .collect();
     let functions = &source.text;
-    let count = FUNCTIONS.len() * 4 + 8;
+    let count = FUNCTIONS.len() * 4 + 10;
     let entry = |entry: Entry| entry as u32;
     let [start, post, pre, update, replicated, query, composite] = [
         Entry::Start,
@@ -328,11 +331,12 @@ fn source(memory64: bool) -> String {
         Entry::CompositeCleanup,
     ]
     .map(entry);
-    let [inspect, heartbeat, timer, low] = [
+    let [inspect, heartbeat, timer, low, transform] = [
         Entry::Inspect,
         Entry::Heartbeat,
         Entry::Timer,
         Entry::LowMemory,
+        Entry::Transform,
     ]
     .map(entry);
     write!(
@@ -341,17 +345,17 @@ fn source(memory64: bool) -> String {
         (memory {p} 1)
         (data ({p}.const 200) "variable")
         (data ({p}.const 300) "message!")
-        (data ({p}.const 600) "ok") (data ({p}.const 610) "no")
+        (data ({p}.const 600) "ok") (data ({p}.const 610) "no") (data ({p}.const 620) "http_request")
         (data ({p}.const 2000) "{candid}")
         (type $void (func))
         (table {count} funcref)
-        (elem (i32.const 0) $ignore $replied $rejected $traps $cleanup $c_replied $c_rejected $c_cleanup {elements})
+        (elem (i32.const 0) $ignore $replied $rejected $traps $cleanup $c_replied $c_rejected $c_cleanup $fetched $not_fetched {elements})
         (global $answered (mut i32) (i32.const 0))
         (global $count (mut i32) (i32.const 0))
         {functions}
         (func $do (param $what i32)
             (global.set $answered (i32.const 0))
-            (call_indirect (type $void) (i32.add (local.get $what) (i32.const 8))))
+            (call_indirect (type $void) (i32.add (local.get $what) (i32.const 10))))
         (func $enter (param $entry i32)
             (global.set $answered (i32.const 0))
             (if (i64.ne (call $stable64_size) (i64.const 0)) (then
@@ -413,6 +417,17 @@ fn source(memory64: bool) -> String {
         (func (export "canister_heartbeat") (call $enter (i32.const {heartbeat})))
         (func (export "canister_global_timer") (call $enter (i32.const {timer})))
         (func (export "canister_on_low_wasm_memory") (call $enter (i32.const {low})))
+        (func (export "canister_query transform") (call $enter (i32.const {transform})) (call $reply))
+        (func (export "canister_update fetch")
+            (call $msg_arg_data_copy ({p}.const 4000) ({p}.const 0) (call $msg_arg_data_size))
+            (call $call_new ({p}.const 0) ({p}.const 0) ({p}.const 620) ({p}.const 12)
+                ({p}.const 8) ({p}.const 0) ({p}.const 9) ({p}.const 0))
+            (call $call_data_append ({p}.const 4000) (call $msg_arg_data_size))
+            (if (call $call_perform) (then unreachable)))
+        (func $fetched (param {p}) (call $msg_reply))
+        (func $not_fetched (param {p})
+            (call $msg_reject_msg_copy ({p}.const 4000) ({p}.const 0) (call $msg_reject_msg_size))
+            (call $msg_reject ({p}.const 4000) (call $msg_reject_msg_size)))
         (func (export "canister_update arm")
             (drop (call $global_timer_set (call $time)))
             (call $msg_reply))
@@ -528,8 +543,47 @@ impl Probe {
                 return self.task(1);
             }
             Entry::LowMemory => return self.low_memory(what),
+            Entry::Transform => self.fetch(),
         };
         result.map_err(message)
+    }
+
+    /// Has the canister fetch something, which its transform function looks at.
+    fn fetch(&mut self) -> Result<(), Reject> {
+        let function = TransformFunc(Func {
+            principal: self.id,
+            method: "transform".to_owned(),
+        });
+        let args = HttpRequestArgs {
+            url: "https://example.org".to_owned(),
+            max_response_bytes: None,
+            method: HttpMethod::GET,
+            headers: vec![],
+            body: None,
+            transform: Some(TransformContext {
+                function,
+                context: vec![],
+            }),
+            is_replicated: None,
+            pricing_version: None,
+        };
+        let arg = Encode!(&args).unwrap();
+        let request = self.net.submit(alice(), self.id, "fetch", &arg);
+        self.net.run();
+        let outcall = self.net.network.http_requests().remove(0);
+        let response = HttpResponse {
+            status: 200,
+            headers: vec![],
+            body: vec![],
+        };
+        let network = &self.net.network;
+        assert!(network.answer_http(outcall.subnet, outcall.id, Ok(response)));
+        self.net.run();
+        match self.net.status(&request) {
+            RequestStatus::Replied(_) => Ok(()),
+            RequestStatus::Rejected(reject) => Err(reject),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn cleaned(&mut self, method: &str) -> Result<(), String> {
