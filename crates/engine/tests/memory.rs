@@ -87,3 +87,25 @@ fn a_heap_of_which_every_second_chunk_is_used_stays_right_over_many_messages() {
         assert_eq!(number(net.query(id, "wrong", &[])), 0);
     }
 }
+
+#[test]
+fn hundreds_of_canisters_with_large_heaps_live_side_by_side() {
+    let mut net = Net::new();
+    let wat = module(
+        r#"
+        (func (export "canister_update grow")
+            (drop (memory.grow (i32.const 48000)))
+            (i32.store (i32.const 3000000000) (i32.const 7))
+            (drop (call $stable_grow (i64.const 160000)))
+            (call $reply))
+        (func (export "canister_query ask") (call $answer32 (i32.load (i32.const 3000000000))))
+        "#,
+    );
+    let canisters: Vec<_> = (0..200).map(|_| net.install(&wat)).collect();
+    for id in &canisters {
+        net.call(*id, "grow", &[]).unwrap();
+    }
+    for id in &canisters {
+        assert_eq!(number(net.query(*id, "ask", &[])), 7);
+    }
+}

@@ -178,6 +178,7 @@ impl Window {
     }
 
     /// Allows reading and writing.
+    #[cfg(test)]
     pub(super) fn allow(&self, range: Range<usize>) -> io::Result<()> {
         let both = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: within the window.

@@ -289,11 +289,11 @@ proptest! {
                 Step::Checkpoint { twin } => if let Some(twin) = twins.get_mut(twin) {
                     twin.checkpoint = Some((twin.heap.checkpoint().unwrap(), twin.bytes.clone()));
                 },
-                Step::Restore { twin } => if let Some(twin) = twins.get_mut(twin) {
-                    if let Some((checkpoint, bytes)) = &twin.checkpoint {
+                Step::Restore { twin } => if let Some(twin) = twins.get_mut(twin)
+                    && let Some((checkpoint, bytes)) = &twin.checkpoint
+                {
                         twin.heap.restore(checkpoint).unwrap();
                         twin.bytes.clone_from(bytes);
-                    }
                 },
                 // The last one is used again, as an idle instance is.
                 Step::Leave { twin } => if twin < twins.len() {
