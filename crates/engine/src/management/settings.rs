@@ -302,7 +302,7 @@ pub(super) fn check_growth(
 }
 
 fn gibibytes(bytes: u64) -> String {
-    let hundredths = u128::from(bytes) * 100 >> 30;
+    let hundredths = (u128::from(bytes) * 100) >> 30;
     format!("{}.{:02} GiB", hundredths / 100, hundredths % 100)
 }
 

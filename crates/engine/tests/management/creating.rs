@@ -28,7 +28,7 @@ fn a_canister_creates_another_for_the_fee_and_gives_it_the_rest() {
         .unwrap();
     let status = net.canister_status(created);
     let paid = Nat::from(2 * T) - status.cycles;
-    assert!(paid >= Nat::from(T / 2) && paid < Nat::from(T / 2 + T / 1_000));
+    assert!(paid >= T / 2 && paid < T / 2 + T / 1_000);
     assert_eq!(status.settings.controllers, [alice()]);
 
     let too_little = net.forward(creator, "create_canister", T / 4, (&args,));
@@ -52,7 +52,7 @@ fn a_canister_creates_another_for_the_fee_and_gives_it_the_rest() {
         "ComputeAllocation expected",
     );
     // What came with the refused call went back.
-    assert!(before.0 - net.canister_status(creator).cycles.0 < Nat::from(T).0);
+    assert!(before - net.canister_status(creator).cycles < T);
 }
 
 fn alice_controls(canister_id: Principal) -> ic_management_canister_types::UpdateSettingsArgs {
@@ -115,7 +115,7 @@ fn cycles_can_be_given_to_any_canister() {
     net.forward(giver, "deposit_cycles", 5 * T, (&record(receiver),))
         .unwrap();
     let deposited = net.canister_status(receiver).cycles - before.clone();
-    assert!(deposited > Nat::from(4 * T) && deposited <= Nat::from(5 * T));
+    assert!(deposited > 4 * T && deposited <= 5 * T);
     let nobody = Principal::from_slice(&[7; 10]);
     let lost = net.forward(giver, "deposit_cycles", T, (&record(nobody),));
     passed_on(lost, RejectCode::DestinationInvalid, "not found");
@@ -133,7 +133,7 @@ fn cycles_can_be_given_to_any_canister() {
     )
     .unwrap();
     let added = net.canister_status(receiver).cycles - before;
-    assert!(added > Nat::from(T - T / 100) && added <= Nat::from(T));
+    assert!(added > T - T / 100 && added <= T);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn the_limit_of_the_log_is_kept_and_zero_switches_it_off() {
     }
     let size = |net: &mut Net| net.canister_status(id).memory_metrics.log_memory_store_size;
     assert_eq!(logs(&mut net, alice(), id, None).unwrap().len(), 4);
-    assert!(size(&mut net) <= candid::Nat::from(4_096_u32));
+    assert!(size(&mut net) <= 4_096_u32);
     let limit = |bytes: u64| CanisterSettings {
         log_memory_limit: Some(bytes.into()),
         ..Default::default()

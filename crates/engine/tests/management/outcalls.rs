@@ -245,8 +245,8 @@ fn a_request_has_a_price_and_the_rest_comes_back() {
     respond_to_only(&mut net, b"answer");
     result(&net, &asked).unwrap();
     let spent = before - net.canister_status(id).cycles;
-    assert!(spent > Nat::from(50_000_000_u64));
-    assert!(spent < Nat::from(1_000_000_000_000_u64), "{spent}");
+    assert!(spent > 50_000_000_u64);
+    assert!(spent < 1_000_000_000_000_u64, "{spent}");
     let audit = net.network.audit();
     assert_eq!(
         audit.minted,

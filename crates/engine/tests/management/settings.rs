@@ -310,8 +310,8 @@ fn the_status_says_where_the_memory_goes() {
     assert_eq!(metrics.wasm_memory_size, Nat::from(65_536_u32));
     assert_eq!(metrics.stable_memory_size, Nat::from(131_072_u32));
     assert_eq!(metrics.custom_sections_size, Nat::from(12_u8));
-    assert!(metrics.wasm_binary_size > Nat::from(500_u32));
-    assert!(metrics.canister_history_size > Nat::from(0_u8));
+    assert!(metrics.wasm_binary_size > 500_u32);
+    assert!(metrics.canister_history_size > 0_u8);
     let sum = metrics.wasm_memory_size
         + metrics.stable_memory_size
         + metrics.global_memory_size
@@ -329,5 +329,5 @@ fn the_status_says_where_the_memory_goes() {
     assert_eq!(stats.num_calls_total, Nat::from(2_u8));
     assert_eq!(stats.request_payload_bytes_total, Nat::from(3_u8));
     assert_eq!(stats.response_payload_bytes_total, Nat::from(8_u8));
-    assert!(stats.num_instructions_total > Nat::from(10_u8));
+    assert!(stats.num_instructions_total > 10_u8);
 }

@@ -162,7 +162,7 @@ fn a_snapshot_brings_everything_back() {
     let chunks: Vec<ic_management_canister_types::ChunkHash> =
         net.ask("stored_chunks", &record(id)).unwrap();
     assert_eq!(chunks.len(), 1);
-    assert_eq!(list(&mut net, id), [snapshot.clone()]);
+    assert_eq!(list(&mut net, id), std::slice::from_ref(&snapshot));
 
     let info = net.info(id);
     let change = info.recent_changes.last().unwrap();
@@ -197,7 +197,7 @@ fn a_snapshot_may_replace_another_and_take_the_code_away() {
     };
     let second: Snapshot = net.ask("take_canister_snapshot", &args).unwrap();
     assert_ne!(second.id, first.id);
-    assert_eq!(list(&mut net, id), [second.clone()]);
+    assert_eq!(list(&mut net, id), std::slice::from_ref(&second));
     assert_eq!(net.canister_status(id).module_hash, None);
     let last = net.info(id).recent_changes.last().unwrap().details.clone();
     assert_eq!(last, Some(ChangeDetails::CodeUninstall));
