@@ -1,15 +1,16 @@
 //! Methods about the subnet itself.
 
 use candid::{Decode, Encode, Principal};
-use engine::{ErrorCode, RejectCode, RequestStatus};
+use engine::{CostSchedule, ErrorCode, NetworkConfig, RejectCode, RequestStatus};
 use ic_management_canister_types::{
-    NodeMetricsHistoryArgs, NodeMetricsHistoryResult, SubnetInfoArgs, SubnetInfoResult,
+    CanisterIdRecord, CreateCanisterArgs, ListCanistersResult, NodeMetricsHistoryArgs,
+    NodeMetricsHistoryResult, SubnetInfoArgs, SubnetInfoResult,
 };
 
 use crate::{
     FORWARDER, forwarded,
-    harness::{Net, alice},
-    passed_on, refused,
+    harness::{Net, START, alice, bob},
+    passed_on, record, refused,
 };
 
 #[test]
@@ -119,7 +120,66 @@ fn threshold_signatures_and_unknown_methods_are_refused_by_name() {
 }
 
 #[test]
-fn canisters_are_listed_where_there_are_admins() {
+fn admins_of_a_subnet_list_its_canisters_and_create_stop_and_delete_them() {
+    let mut config = NetworkConfig::new(START, [1; 32]);
+    for subnet in &mut config.subnets {
+        subnet.cost_schedule = CostSchedule::Free;
+        subnet.admins = vec![bob()];
+    }
+    let mut net = Net::with(&config);
+    let ids: Vec<_> = (0..3).map(|_| net.create()).collect();
+    net.management("stop_canister", &record(ids[1])).unwrap();
+    net.management("delete_canister", &record(ids[1])).unwrap();
+    let list = |net: &mut Net, who| -> Result<Vec<u8>, engine::Reject> {
+        net.call_as(
+            who,
+            Principal::management_canister(),
+            "list_canisters",
+            b"DIDL\0\0",
+        )
+    };
+    let reply = list(&mut net, bob()).unwrap();
+    let ranges = Decode!(&reply, ListCanistersResult).unwrap().canisters;
+    let ranges: Vec<_> = ranges
+        .into_iter()
+        .map(|range| (range.start, range.end))
+        .collect();
+    assert_eq!(ranges, [(ids[0], ids[0]), (ids[2], ids[2])]);
+    refused(
+        list(&mut net, alice()),
+        ErrorCode::CanisterRejectedMessage,
+        "can not be called via ingress messages",
+    );
+    let created: CanisterIdRecord = net
+        .ask_as(bob(), "create_canister", &CreateCanisterArgs::default())
+        .unwrap();
+    assert_eq!(net.info(created.canister_id).controllers, [bob()]);
+    for method in [
+        "canister_status",
+        "stop_canister",
+        "start_canister",
+        "stop_canister",
+    ] {
+        let arg = Encode!(&record(ids[0])).unwrap();
+        net.call_as(bob(), Principal::management_canister(), method, &arg)
+            .unwrap();
+    }
+    // An admin is no controller.
+    let arg = Encode!(&record(ids[0])).unwrap();
+    refused(
+        net.call_as(
+            bob(),
+            Principal::management_canister(),
+            "stored_chunks",
+            &arg,
+        ),
+        ErrorCode::InvalidController,
+        "Only controllers of canister",
+    );
+}
+
+#[test]
+fn canisters_are_listed_only_where_there_are_admins() {
     let mut net = Net::new();
     refused(
         net.ask_query::<_, ()>(alice(), "list_canisters", &()),
