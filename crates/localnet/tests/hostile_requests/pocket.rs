@@ -63,6 +63,33 @@ fn requests(target: &Target) -> Vec<(String, Value)> {
             live("update/add_cycles"),
             json!({"canister_id": nobody, "amount": 1}),
         ),
+        (
+            live("update/mock_canister_http"),
+            json!({
+                "subnet_id": {"subnet_id": subnet},
+                "request_id": 0,
+                "response": {"CanisterHttpReply": {"status": 200, "headers": [], "body": blob(b"x")}},
+                "additional_responses": [],
+            }),
+        ),
+        (
+            live("update/canister_snapshot_download"),
+            json!({
+                "sender": {"principal_id": blob(&[4])},
+                "canister_id": {"canister_id": nobody},
+                "snapshot_id": blob(&[7; 16]),
+                "snapshot_dir": "/nonexistent/snapshot",
+            }),
+        ),
+        (
+            live("update/canister_snapshot_upload"),
+            json!({
+                "sender": {"principal_id": blob(&[4])},
+                "canister_id": {"canister_id": nobody},
+                "replace_snapshot": null,
+                "snapshot_dir": "/nonexistent/snapshot",
+            }),
+        ),
         (still("update/tick"), json!({"blockmakers": null})),
         (
             still("update/set_time"),
