@@ -42,3 +42,28 @@ fn a_snapshot_is_not_downloaded_over_something_else() {
     let to = folder.path().to_owned();
     pic.canister_snapshot_download(canister, Principal::anonymous(), snapshot.id, to);
 }
+
+#[test]
+fn a_download_that_is_refused_leaves_no_folder() {
+    let pic = application();
+    let canister = counter(&pic);
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("snapshot");
+    let request = serde_json::json!({
+        "sender": {"principal_id": "BA=="},
+        "canister_id": pocket_ic::common::rest::RawCanisterId::from(canister),
+        "snapshot_id": "AAAA",
+        "snapshot_dir": to,
+    });
+    let path = format!(
+        "instances/{}/update/canister_snapshot_download",
+        pic.instance_id()
+    );
+    let answer = reqwest::blocking::Client::new()
+        .post(pic.get_server_url().join(&path).unwrap())
+        .json(&request)
+        .send()
+        .unwrap();
+    assert_eq!(answer.status(), 400);
+    assert!(!to.exists());
+}

@@ -88,12 +88,8 @@ pub(super) async fn download(
         canister: principal(&download.canister_id.canister_id, "canister id")?,
     };
     let folder = &download.snapshot_dir;
-    fs::create_dir_all(folder).map_err(on_disk(folder))?;
-    if fs::read_dir(folder)
-        .map_err(on_disk(folder))?
-        .next()
-        .is_some()
-    {
+    // Looked at before the canister is, and made after: a request that is refused leaves nothing behind.
+    if fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some()) {
         let text = format!("The snapshot directory {} is not empty.", folder.display());
         return Err(Failure::bad(text));
     }
@@ -109,6 +105,7 @@ pub(super) async fn download(
         .await?;
     let text =
         serde_json::to_vec_pretty(&metadata).map_err(|error| Failure::bad(error.to_string()))?;
+    fs::create_dir_all(folder).map_err(on_disk(folder))?;
     write(&folder.join(METADATA), &text)?;
     type Kind = fn(u64, u64) -> SnapshotDataKind;
     let memories: [(&str, u64, Kind); 3] = [
