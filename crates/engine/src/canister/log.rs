@@ -135,8 +135,8 @@ mod tests {
         for time in 0..10 {
             log.append(Time(time), vec![0; 1_000]);
         }
-        assert_eq!(numbers(&log, None), [7, 8, 9]);
-        assert_eq!(log.bytes(), 3 * 1_016);
+        assert_eq!(numbers(&log, None), [6, 7, 8, 9]);
+        assert_eq!(log.bytes(), 4 * 1_016);
         log.append(Time(10), vec![0; 10_000]);
         assert_eq!(numbers(&log, None), [10]);
         assert_eq!(log.bytes(), 4_096);
