@@ -28,7 +28,7 @@ fn a_canister_creates_another_for_the_fee_and_gives_it_the_rest() {
         .unwrap();
     let status = net.canister_status(created);
     let paid = Nat::from(2 * T) - status.cycles;
-    assert!(paid >= T / 2 && paid < T / 2 + T / 1_000);
+    assert!((T / 2..T / 2 + T / 1_000).contains(&paid));
     assert_eq!(status.settings.controllers, [alice()]);
 
     let too_little = net.forward(creator, "create_canister", T / 4, (&args,));
