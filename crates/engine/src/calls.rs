@@ -102,6 +102,8 @@ pub(crate) struct PendingCall {
     pub(crate) on_reject: Callback,
     pub(crate) on_cleanup: Option<Callback>,
     pub(crate) callee: Principal,
+    /// Memory that is held for the request and its longest answer, in bytes.
+    pub(crate) reserved: u64,
     /// Of a best-effort call, else 0.
     pub(crate) deadline: u64,
     /// Cycles set aside for the longest answer.
@@ -120,8 +122,13 @@ pub(crate) struct Calls {
     deadlines: BTreeSet<(u64, CallId)>,
     /// Who made the best-effort calls that have expired, to give back what a late answer brings.
     expired: BTreeMap<CallId, Principal>,
+    /// Memory that is held for all of them, in bytes.
+    reserved: u64,
     next: u64,
 }
+
+/// Memory that the calls of all canisters of a subnet may hold, in bytes, each counted with the longest answer.
+const MESSAGE_MEMORY: u64 = 8 << 30;
 
 impl Calls {
     pub(crate) fn open(&mut self, context: CallContext) -> ContextId {
@@ -135,6 +142,7 @@ impl Calls {
         if call.deadline != 0 {
             self.deadlines.insert((call.deadline, id));
         }
+        self.reserved += call.reserved;
         self.pending.insert(id, call);
         id
     }
@@ -142,8 +150,14 @@ impl Calls {
     /// The call that a response answers, which waits no longer.
     pub(crate) fn answered(&mut self, id: CallId) -> Option<PendingCall> {
         let call = self.pending.remove(&id)?;
+        self.reserved -= call.reserved;
         self.deadlines.remove(&(call.deadline, id));
         Some(call)
+    }
+
+    /// Memory that is left for new calls, in bytes.
+    pub(crate) fn room(&self) -> u64 {
+        MESSAGE_MEMORY.saturating_sub(self.reserved)
     }
 
     /// Who made a call that expired before its answer came; asked when the answer comes after all.

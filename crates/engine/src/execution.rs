@@ -477,6 +477,7 @@ impl Subnet {
                 context: id,
                 canister: canister_id,
                 callee: call.callee,
+                reserved: call.reserved(),
                 on_reply: call.on_reply,
                 on_reject: call.on_reject,
                 on_cleanup: call.on_cleanup,

@@ -309,6 +309,7 @@ impl Subnet {
             timer: canister.timer.map_or(0, |timer| timer.0),
             root_key: self.root_key.clone(),
             outgoing: canister.outgoing.clone(),
+            message_room: self.calls.room(),
             prices: self.prices,
             nodes: NODES,
             occupation: Occupation {

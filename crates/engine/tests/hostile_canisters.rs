@@ -234,6 +234,34 @@ fn five_hundred_calls_to_one_canister_may_be_under_way_and_calls_to_others_besid
 }
 
 #[test]
+fn calls_to_ever_new_callees_end_when_they_hold_all_the_memory_for_messages() {
+    let mut net = Net::new();
+    let bystander = Bystander::install(&mut net);
+    // Each call goes to another id.
+    let hostile = net.install(&module(
+        r#"(table 1 funcref) (elem (i32.const 0) $back)
+        (func $back (param i32))
+        (func (export "canister_update flood")
+            (local $sent i32)
+            (i64.store (i32.const 0) (i64.const 0x7f))
+            (i32.store16 (i32.const 8) (i32.const 0x0101))
+            (loop $l
+                (i32.store (i32.const 4) (local.get $sent))
+                (call $call_new (i32.const 0) (i32.const 10) (i32.const 0) (i32.const 0)
+                    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+                (if (i32.eqz (call $call_perform)) (then
+                    (local.set $sent (i32.add (local.get $sent) (i32.const 1)))
+                    (br_if $l (i32.lt_u (local.get $sent) (i32.const 100000))))))
+            (call $answer32 (local.get $sent)))"#,
+    ));
+    // 8 GiB, of which each call takes the 2 MiB that its answer may come to take.
+    assert_eq!(number(net.call(hostile, "flood", &[])), 4_096);
+    bystander.answers(&mut net);
+    // All were answered, and the memory is free again.
+    assert_eq!(number(net.call(hostile, "flood", &[])), 4_096);
+}
+
+#[test]
 fn a_canister_that_floods_itself_is_answered_like_any_other() {
     let mut net = Net::new();
     let bystander = Bystander::install(&mut net);

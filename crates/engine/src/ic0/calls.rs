@@ -11,7 +11,10 @@ use super::{
     access::{Access, Pointer, SystemCalls, system_call, u128_of},
     cycles::liquid,
 };
-use crate::wasm::{Advice, Trap};
+use crate::{
+    cycles::MAX_RESPONSE_BYTES,
+    wasm::{Advice, Trap},
+};
 
 /// Method name and argument of a call within the subnet, in bytes.
 const MAX_PAYLOAD: u64 = 10 * 1024 * 1024;
@@ -47,6 +50,11 @@ pub(crate) struct OutgoingCall {
 impl OutgoingCall {
     fn payload(&self) -> u64 {
         (self.method.len() + self.arg.len()) as u64
+    }
+
+    /// Memory that the call and its longest answer take, in bytes.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.payload() + MAX_RESPONSE_BYTES
     }
 }
 
@@ -167,16 +175,24 @@ fn add_cycles(host: &mut Access<'_, '_>, function: &str, cycles: u128) -> Result
 /// Sends the call, and pays for it and for its answer; where it can't be sent, its cycles come back.
 fn perform(host: &mut Access<'_, '_>) -> Result<u32, Trap> {
     let call = building(host, "ic0.call_perform")?;
-    let (callee, bytes) = (call.callee, call.payload());
+    let (callee, bytes, reserved) = (call.callee, call.payload(), call.reserved());
     let performed = host.effects().calls.iter();
+    let held: u64 = performed.clone().map(OutgoingCall::reserved).sum();
     let performed = performed.filter(|call| call.callee == callee).count();
     let spendable = liquid(host);
+    let is_replicated = host.context()?.is_replicated();
     let environment = host.environment()?;
     let waiting = environment.outgoing.get(&callee).copied().unwrap_or(0);
     let (limit, memory64) = (environment.callback_limit, environment.memory64);
-    let price = environment.prices.call(bytes, limit, memory64);
+    let price = if is_replicated {
+        environment.prices.call(bytes, limit, memory64)
+    } else {
+        // Composite queries pay for nothing.
+        0
+    };
+    let room = environment.message_room;
     let call = host.effects().building.take();
-    if waiting + performed >= MAX_OUTSTANDING || price > spendable {
+    if waiting + performed >= MAX_OUTSTANDING || held + reserved > room || price > spendable {
         return Ok(NOT_SENT);
     }
     host.effects()

@@ -57,6 +57,8 @@ pub(crate) struct Environment {
     pub(crate) root_key: Arc<[u8]>,
     /// Calls of this canister that are not answered yet, by callee.
     pub(crate) outgoing: Arc<BTreeMap<Principal, usize>>,
+    /// Memory that the subnet has left for calls, in bytes.
+    pub(crate) message_room: u64,
     pub(crate) prices: Prices,
     /// Nodes of the subnet.
     pub(crate) nodes: u32,
