@@ -364,9 +364,14 @@ impl Canister {
         Err(Reject::new(ErrorCode::OutOfCycles, message))
     }
 
-    /// Whether the global timer fires now. It stays set while the canister is not running.
-    pub(crate) fn timer_is_due(&self, now: Time) -> bool {
-        matches!(self.status, Status::Running) && self.timer.is_some_and(|timer| timer <= now)
+    /// Whether the global timer fires now, for a message of at most so many instructions. It stays set while the canister is
+    /// not running, and while it can't pay for that.
+    pub(crate) fn timer_fires(&self, now: Time, prices: Prices, limit: u64) -> bool {
+        let is_due =
+            matches!(self.status, Status::Running) && self.timer.is_some_and(|timer| timer <= now);
+        let price = prices.execution(limit, self.is_memory64());
+        let needed = price.saturating_add(self.freezing_reserve(prices));
+        is_due && (price == 0 || self.balance >= needed)
     }
 
     pub(crate) fn has_heartbeat(&self) -> bool {

@@ -135,12 +135,15 @@ impl Subnet {
                 "The subnet takes no more calls for now",
             ));
         }
-        let target = if this.is_management(&ingress.canister_id) {
-            // Creating a canister concerns none yet.
-            management::target(&ingress.arg).ok()
-        } else {
+        let is_management = this.is_management(&ingress.canister_id);
+        let payer = if !is_management {
             Self::inspect(this, &ingress)?;
             Some(ingress.canister_id)
+        } else if ingress.method.starts_with("provisional_") {
+            // Minting cycles must not fail for want of them.
+            None
+        } else {
+            management::target(&ingress.arg).ok()
         };
         let bytes = (ingress.method.len() + ingress.arg.len()) as u64;
         let fee = this.prices.ingress(bytes);
@@ -149,9 +152,16 @@ impl Subnet {
             // It has arrived a second time while it was inspected.
             return Ok(());
         }
-        if let Some(canister) = target.and_then(|id| subnet.canisters.get_mut(&id)) {
-            canister.withdraw(fee, subnet.prices, &ingress.sender)?;
-            subnet.ledger.burned += fee;
+        if let Some(canister) = payer.and_then(|id| subnet.canisters.get_mut(&id)) {
+            let mut paid = fee;
+            if is_management && ingress.method == "update_settings" {
+                // Other settings can end a canister's being frozen, so they cost what is there.
+                paid = fee.min(canister.balance);
+                canister.balance -= paid;
+            } else {
+                canister.withdraw(fee, subnet.prices, &ingress.sender)?;
+            }
+            subnet.ledger.burned += paid;
         }
         subnet.ingress.receive(&ingress, &mut subnet.tree);
         this.calls.queue.push_back(Work::Request(Request {
@@ -206,8 +216,9 @@ impl Subnet {
         if beat {
             self.heartbeat = self.time;
         }
+        let limit = self.limits.of_context(Context::System);
         for canister in self.canisters.values_mut() {
-            if canister.timer_is_due(self.time) {
+            if canister.timer_fires(self.time, self.prices, limit) {
                 // A timer fires once.
                 canister.timer = None;
                 self.calls.queue.push_back(Work::Timer(canister.id));
@@ -247,10 +258,10 @@ impl Subnet {
         !self.calls.queue.is_empty()
             || self.calls.expires(self.time.0)
             || management::has_work(self)
-            || self
-                .canisters
-                .values()
-                .any(|canister| canister.timer_is_due(self.time) || canister.has_heartbeat())
+            || self.canisters.values().any(|canister| {
+                let limit = self.limits.of_context(Context::System);
+                canister.has_heartbeat() || canister.timer_fires(self.time, self.prices, limit)
+            })
     }
 
     pub(crate) fn status(&self, id: &RequestId) -> RequestStatus {

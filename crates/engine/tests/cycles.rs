@@ -6,7 +6,7 @@ mod harness;
 
 use candid::{Encode, Principal};
 use engine::{ErrorCode, NetworkConfig, SubnetConfig, SubnetKind, Time};
-use harness::{Net, START, alice, bob, code, module, scripts};
+use harness::{Net, START, alice, bob, code, module, number, scripts};
 use ic_management_canister_types::{
     CanisterIdRecord, CanisterSettings, ProvisionalTopUpCanisterArgs, UpdateSettingsArgs,
 };
@@ -94,6 +94,73 @@ fn a_frozen_canister_answers_nothing_and_tells_its_controllers_what_is_missing()
             "Canister {canister} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again."
         )
     );
+}
+
+#[test]
+fn a_frozen_canister_can_be_topped_up_and_its_settings_can_thaw_it() {
+    let mut net = Net::at_prices();
+    let canister = net.install(&nothing());
+    let freeze = |net: &mut Net, seconds: u64| {
+        let settings = CanisterSettings {
+            freezing_threshold: Some(seconds.into()),
+            ..CanisterSettings::default()
+        };
+        let args = UpdateSettingsArgs {
+            canister_id: canister,
+            settings,
+            sender_canister_version: None,
+        };
+        net.management("update_settings", &args).unwrap();
+    };
+    freeze(&mut net, u64::MAX);
+    assert_eq!(
+        code(net.call(canister, "nothing", &[])),
+        ErrorCode::OutOfCycles
+    );
+    let before = net.network.cycles(&canister).unwrap();
+    let args = ProvisionalTopUpCanisterArgs {
+        canister_id: canister,
+        amount: 5_u8.into(),
+    };
+    net.management("provisional_top_up_canister", &args)
+        .unwrap();
+    assert_eq!(net.network.cycles(&canister), Some(before + 5));
+    freeze(&mut net, 0);
+    net.call(canister, "nothing", &[]).unwrap();
+}
+
+#[test]
+fn a_timer_of_a_frozen_canister_waits_until_it_can_be_paid_for() {
+    let mut net = Net::at_prices();
+    let canister = net.install(&module(
+        r#"(global $fired (mut i32) (i32.const 0))
+        (func (export "canister_update arm") (drop (call $timer_set (i64.const 1))) (call $reply))
+        (func (export "canister_global_timer") (global.set $fired (i32.const 1)))
+        (func (export "canister_query fired") (call $answer32 (global.get $fired)))"#,
+    ));
+    let threshold = |net: &mut Net, seconds: u64| {
+        let settings = CanisterSettings {
+            freezing_threshold: Some(seconds.into()),
+            ..CanisterSettings::default()
+        };
+        let args = UpdateSettingsArgs {
+            canister_id: canister,
+            settings,
+            sender_canister_version: None,
+        };
+        // Submitted together with the call before, so that both are executed in one round.
+        let arg = Encode!(&args).unwrap();
+        net.submit_management("update_settings", canister, &arg)
+            .unwrap();
+        net.run();
+    };
+    net.submit(alice(), canister, "arm", &[]);
+    threshold(&mut net, u64::MAX);
+    assert!(!net.network.run(), "nothing can be done");
+    threshold(&mut net, 0);
+    // In the round after the one that changed the settings.
+    net.run();
+    assert_eq!(number(net.query(canister, "fired", &[])), 1);
 }
 
 #[test]
