@@ -195,6 +195,26 @@ fn an_endless_pre_upgrade_can_be_skipped() {
     assert_eq!(number(net.query(stuck, "ask", &[])), 3);
 }
 
+#[test]
+fn an_endless_start_or_post_upgrade_leaves_the_code_before() {
+    let mut net = Net::new();
+    let bystander = Bystander::install(&mut net);
+    let plain = module(r#"(func (export "canister_query ask") (call $answer32 (i32.const 3)))"#);
+    let good = net.install(&plain);
+    for endless in [
+        spinning("(start $spin)"),
+        spinning(r#"(func (export "canister_post_upgrade") (call $spin))"#),
+    ] {
+        let refused = net.upgrade(good, &endless).unwrap_err();
+        assert_eq!(
+            refused.error_code,
+            Some(ErrorCode::InstructionLimitExceeded)
+        );
+        bystander.answers(&mut net);
+        assert_eq!(number(net.query(good, "ask", &[])), 3);
+    }
+}
+
 /// `flood` sends as many calls to the callee as it can, and replies with how many were taken.
 const FLOOD: &str = r#"
     (table 1 funcref) (elem (i32.const 0) $back)
