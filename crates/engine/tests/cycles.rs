@@ -20,6 +20,18 @@ fn nothing() -> String {
     module(r#"(func (export "canister_update nothing") (call $reply))"#)
 }
 
+/// Settings with which a canister is frozen once its balance lasts for less than so many seconds.
+fn freezing_after(canister_id: Principal, seconds: u64) -> UpdateSettingsArgs {
+    UpdateSettingsArgs {
+        canister_id,
+        settings: CanisterSettings {
+            freezing_threshold: Some(seconds.into()),
+            ..CanisterSettings::default()
+        },
+        sender_canister_version: None,
+    }
+}
+
 #[test]
 fn an_update_costs_its_message_its_instructions_and_its_bytes() {
     let mut net = Net::at_prices();
@@ -65,16 +77,8 @@ fn a_frozen_canister_answers_nothing_and_tells_its_controllers_what_is_missing()
         (func (export "canister_query ask") (call $reply))"#,
     ));
     // A reserve for far more time than the balance lasts for.
-    let settings = CanisterSettings {
-        freezing_threshold: Some(u64::MAX.into()),
-        ..CanisterSettings::default()
-    };
-    let args = UpdateSettingsArgs {
-        canister_id: canister,
-        settings,
-        sender_canister_version: None,
-    };
-    net.management("update_settings", &args).unwrap();
+    net.management("update_settings", &freezing_after(canister, u64::MAX))
+        .unwrap();
 
     let refused = net.call(canister, "nothing", &[]).unwrap_err();
     assert_eq!(refused.error_code, Some(ErrorCode::OutOfCycles));
@@ -101,15 +105,7 @@ fn a_frozen_canister_can_be_topped_up_and_its_settings_can_thaw_it() {
     let mut net = Net::at_prices();
     let canister = net.install(&nothing());
     let freeze = |net: &mut Net, seconds: u64| {
-        let settings = CanisterSettings {
-            freezing_threshold: Some(seconds.into()),
-            ..CanisterSettings::default()
-        };
-        let args = UpdateSettingsArgs {
-            canister_id: canister,
-            settings,
-            sender_canister_version: None,
-        };
+        let args = freezing_after(canister, seconds);
         net.management("update_settings", &args).unwrap();
     };
     freeze(&mut net, u64::MAX);
@@ -139,15 +135,7 @@ fn a_timer_of_a_frozen_canister_waits_until_it_can_be_paid_for() {
         (func (export "canister_query fired") (call $answer32 (global.get $fired)))"#,
     ));
     let threshold = |net: &mut Net, seconds: u64| {
-        let settings = CanisterSettings {
-            freezing_threshold: Some(seconds.into()),
-            ..CanisterSettings::default()
-        };
-        let args = UpdateSettingsArgs {
-            canister_id: canister,
-            settings,
-            sender_canister_version: None,
-        };
+        let args = freezing_after(canister, seconds);
         // Submitted together with the call before, so that both are executed in one round.
         let arg = Encode!(&args).unwrap();
         net.submit_management("update_settings", canister, &arg)
