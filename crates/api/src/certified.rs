@@ -11,6 +11,19 @@ pub const MAX_PATH_LABELS: usize = 8;
 /// Longest label of a path, in bytes.
 pub const MAX_LABEL_BYTES: usize = 64;
 
+/// Most leaves in one answer of `certified_list`.
+pub const MAX_LIST: u32 = 100;
+
+/// Asks for a page of the leaves of one collection, in the order of their keys.
+#[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct CertifiedListArgs {
+    pub collection: String,
+    /// The page starts behind this key, which need not be in use; without it, at the first.
+    pub after: Option<ByteBuf>,
+    /// 1 to [`MAX_LIST`].
+    pub limit: u32,
+}
+
 /// What `certified_read` answers: the values, and the proof that the subnet certified them.
 ///
 /// `indus_verify` turns the two blobs and the subnet's root key into typed values.

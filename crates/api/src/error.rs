@@ -25,9 +25,18 @@ pub enum Error {
     /// A limit is reached: `limit` of `what`.
     #[error("at most {limit} {what}")]
     LimitReached { limit: u64, what: String },
+    /// Too many calls; the next one is answered after this time.
+    #[error("too many calls: again in {retry_after_ms} ms")]
+    RateLimited { retry_after_ms: u64 },
     /// The state of the thing does not allow this.
     #[error("{reason}")]
     Conflict { reason: String },
+    /// Not enough people have agreed.
+    #[error("{have} of {need} have agreed")]
+    QuorumNotMet { have: u32, need: u32 },
+    /// The time for this is over.
+    #[error("expired")]
+    Expired,
     /// The canister can't answer now.
     #[error("{canister} can't answer now: {reason}")]
     Unavailable { canister: String, reason: String },

@@ -3,8 +3,10 @@
 //! Types, limits, and the rules for texts. The logic behind them is in `canisters/`, the verification of certified answers in
 //! `indus-verify`. Times are nanoseconds since 1970-01-01 UTC, as the Internet Computer counts them.
 
+pub mod audit;
 pub mod certified;
 pub mod error;
+pub mod icrc3;
 pub mod registry;
 pub mod text;
 

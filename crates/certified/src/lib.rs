@@ -1,0 +1,1 @@
+//! Certified structures for canisters whose state grows for ever.

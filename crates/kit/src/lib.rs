@@ -1,0 +1,1 @@
+//! What every Indus canister needs once.
