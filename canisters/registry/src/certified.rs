@@ -20,11 +20,10 @@ use indus_api::{
     certified::{MAX_LABEL_BYTES, MAX_PATH_LABELS, MAX_PATHS},
     registry::{DATA, ORGANISATIONS, organisation_key},
 };
+use indus_kit::text::invalid;
 use serde_bytes::ByteBuf;
 // `HashTree` serializes through the trait of the serde that the CBOR serializer is built on.
 use serde::Serialize as _;
-
-use crate::text::invalid;
 
 /// The root hash of a certified tree: 32 bytes, what `certified_data_set` takes.
 pub type RootHash = [u8; 32];

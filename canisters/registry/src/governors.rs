@@ -3,8 +3,9 @@
 use candid::Principal;
 use ic_stable_structures::Memory;
 use indus_api::{Error, registry::MAX_GOVERNORS};
+use indus_kit::{Context, text::invalid};
 
-use crate::{context::Context, state::State, text::invalid};
+use crate::state::State;
 
 /// The governors of an installation, sorted.
 ///

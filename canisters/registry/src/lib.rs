@@ -6,13 +6,10 @@
 //!
 //! Invariant: an update sets the certified data before it replies. No update awaits anything.
 
-mod arguments;
 pub mod certified;
-pub mod context;
 mod governors;
 pub mod organisations;
 pub mod state;
-mod text;
 
 use std::cell::RefCell;
 
@@ -29,7 +26,7 @@ use indus_api::{
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-pub use context::Context;
+pub use indus_kit::Context;
 pub use state::State;
 
 type Registry = State<DefaultMemoryImpl>;
@@ -132,7 +129,8 @@ fn read<T>(logic: impl FnOnce(&Registry) -> T) -> T {
 
 /// Decodes the one argument of a method, or rejects the call.
 fn arguments<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
-    arguments::decode(&bytes).unwrap_or_else(|refused| ic_cdk::api::trap(refused.to_string()))
+    indus_kit::arguments::decode(&bytes)
+        .unwrap_or_else(|refused| ic_cdk::api::trap(refused.to_string()))
 }
 
 /// The Candid interface, as `candid/registry.did` has it.

@@ -26,13 +26,15 @@ use indus_api::{
         OrganisationPage, OrganisationProfile, OrganisationState,
     },
 };
+use indus_kit::{
+    Context,
+    text::{self, invalid},
+};
 use serde_bytes::ByteBuf;
 
 use crate::{
-    context::Context,
     governors,
     state::{State, decode, record_hash},
-    text::{self, invalid},
 };
 
 const WHAT: &str = "organisation";

@@ -102,7 +102,11 @@ impl From<Error> for Refusal {
             Error::Stale { .. } => Self::Stale,
             Error::LimitReached { .. } => Self::Limit,
             Error::Conflict { .. } => Self::Conflict,
-            Error::Unavailable { .. } | Error::Internal { .. } => Self::Other,
+            Error::RateLimited { .. }
+            | Error::QuorumNotMet { .. }
+            | Error::Expired
+            | Error::Unavailable { .. }
+            | Error::Internal { .. } => Self::Other,
         }
     }
 }

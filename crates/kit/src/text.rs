@@ -6,7 +6,7 @@ use indus_api::{Error, text};
 ///
 /// # Errors
 /// [`Error::Invalid`] with `field`.
-pub(crate) fn slug(field: &str, value: &str, max: usize) -> Result<(), Error> {
+pub fn slug(field: &str, value: &str, max: usize) -> Result<(), Error> {
     text::slug(value, max).map_err(|fault| invalid(field, fault.to_string()))
 }
 
@@ -14,7 +14,7 @@ pub(crate) fn slug(field: &str, value: &str, max: usize) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Invalid`] with `field`.
-pub(crate) fn name(field: &str, value: &str, max: usize) -> Result<(), Error> {
+pub fn name(field: &str, value: &str, max: usize) -> Result<(), Error> {
     text::name(value, max).map_err(|fault| invalid(field, fault.to_string()))
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn name(field: &str, value: &str, max: usize) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Invalid`] with `field`.
-pub(crate) fn optional_name(field: &str, value: &str, max: usize) -> Result<(), Error> {
+pub fn optional_name(field: &str, value: &str, max: usize) -> Result<(), Error> {
     if value.is_empty() {
         Ok(())
     } else {
@@ -31,7 +31,7 @@ pub(crate) fn optional_name(field: &str, value: &str, max: usize) -> Result<(), 
 }
 
 /// The typed refusal of one field.
-pub(crate) fn invalid(field: &str, reason: impl Into<String>) -> Error {
+pub fn invalid(field: &str, reason: impl Into<String>) -> Error {
     Error::Invalid {
         field: field.into(),
         reason: reason.into(),

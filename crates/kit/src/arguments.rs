@@ -16,13 +16,13 @@ const SKIPPING_QUOTA: usize = 10_000;
 /// The arguments are not what the method takes. Says nothing of what they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the arguments are not what this method takes, or too large: see its Candid interface")]
-pub(crate) struct Refused;
+pub struct Refused;
 
 /// The one argument of a method.
 ///
 /// # Errors
 /// [`Refused`] if it isn't Candid of that type, or its decoding takes more work than any acceptable one's.
-pub(crate) fn decode<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+pub fn decode<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
     let mut config = DecoderConfig::new();
     config
         .set_decoding_quota(DECODING_QUOTA)
