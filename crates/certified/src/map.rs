@@ -1,0 +1,285 @@
+//! `CertifiedMap`: keys of one length and the hashes of their values, as an IC hash tree in stable memory.
+//!
+//! A leaf-oriented Merkle Patricia (crit-bit) trie: a fork for each bit at which keys that are equal before it differ,
+//! zeros to the left, a labeled leaf for each key.
+//!
+//! ```text
+//! keys 00… 010… 011…                       fork, bit 0 ─┬─ labeled 00… ── leaf
+//! the hash tree, labels in key order:                   └─ fork, bit 1.. ─┬─ labeled 010… ── leaf
+//!                                                                         └─ labeled 011… ── leaf
+//! ```
+//!
+//! Forks are transparent to paths, so the tree reads as one row of labels in the order of the keys: a key is proved
+//! absent by its neighbours, a range complete by showing it from neighbour to neighbour.
+//!
+//! # Layout, version 1
+//! All numbers are little-endian. Slots follow the header, in any order; all addresses are multiples of 8.
+//!
+//! ```text
+//! header, 88 bytes                           fork, 80 bytes
+//!  0  "ICM"                                   0  link to the left
+//!  3  version: 1                              6  link to the right
+//!  4  bytes of a key (u16)                   12  bit (u16): 0 is the highest of the key's first byte
+//!  6  zeros                                  14  height of the left side (u8): forks above one another
+//!  8  number of keys (u64)                   15  height of the right side (u8)
+//! 16  link to the root (u64), 0 if empty     16  hash of the left side
+//! 24  first free fork (u64), 0 if none       48  hash of the right side
+//! 32  first free leaf (u64), 0 if none
+//! 40  end of the slots (u64)                 leaf, key + 32 bytes, up to a multiple of 8
+//! 48  slots of leaves, free ones too (u64)    0  key
+//! 56  root hash                              key length: hash of the leaf node of its value
+//!
+//! link, 6 bytes: the address; plus 1, if it is a leaf's         free slot: address of the next one (u64), 0 if none
+//! ```
+//!
+//! # Invariants
+//! - Bits increase on every way down, and each fork has keys on both sides: there is one such trie for one set of
+//!   keys, so the root depends on the contents alone.
+//! - A fork holds the hashes of both its sides. So a change reads no sibling, and a witness none.
+//! - At most [`MAX_HEIGHT`] forks are above one another. Keys that would need more are refused: clients decode hash
+//!   trees to a limited depth only.
+//! - Changes are staged on the heap until [`CertifiedMap::commit`], which hashes and writes every fork above them once.
+//!   It can't fail: memory is made to grow when a change is staged.
+//! - Nobody else writes the memory, and it is open once.
+//!
+//! # Cost
+//! With n keys of 32 bytes that are hashes, a way down has about log2 n + 0.3 forks. A change reads and writes each of
+//! them once and takes two SHA-256 blocks for each, and two for its label; a witness reads each once. Changes that are
+//! committed together share the forks that they have in common: 10, 100 and 1,000 among a million keys save about 17, 32
+//! and 49 % of the hashes. A key takes a fork and a leaf: 144 bytes, if it has 32. Opening reads the header.
+
+mod layout;
+mod staged;
+mod walk;
+mod witness;
+
+use ic_stable_structures::Memory;
+use thiserror::Error;
+
+pub use layout::MAX_KEY;
+pub use witness::Request;
+
+use crate::{Encoder, Hash, sha256};
+use layout::{HEADER_BYTES, Header};
+use staged::Staged;
+
+/// Most forks above one another: with the root of a canister's tree, the labels and the leaf it stays below 100 nodes.
+pub const MAX_HEIGHT: u8 = 80;
+
+/// Why a map did not do what it was asked for. Nothing has changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum MapError {
+    /// The length of a key is not the map's.
+    #[error("the key has {found} bytes, and keys of this map have {expected}")]
+    KeyLength { found: usize, expected: usize },
+    /// The keys that are near this one are too much like it.
+    #[error("the key would be deeper in the tree than {MAX_HEIGHT} forks")]
+    TooDeep,
+    /// Stable memory can't grow.
+    #[error("stable memory is full")]
+    Full,
+    /// Changes are staged, and the root does not show them yet.
+    #[error("changes are not committed")]
+    Uncommitted,
+}
+
+/// Why a memory can't be opened. Nothing was written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// The memory does not begin with a header of this structure.
+    #[error("the memory holds no certified map")]
+    NotAMap,
+    /// The layout is of another version, most likely a newer one.
+    #[error("the certified map has layout {0}, and this is layout 1")]
+    UnknownVersion(u8),
+    /// The map has keys of another length.
+    #[error("the certified map has keys of {found} bytes instead of {expected}")]
+    KeyLength { found: usize, expected: usize },
+    /// The header contradicts itself or the size of the memory.
+    #[error("the header of the certified map is damaged")]
+    Damaged,
+}
+
+/// The certified map; see the [module](self).
+pub struct CertifiedMap<M: Memory> {
+    memory: M,
+    header: Header,
+    staged: Staged,
+}
+
+impl<M: Memory> CertifiedMap<M> {
+    /// Lays out an empty map with keys of `key_bytes`, 1 to [`MAX_KEY`]; whatever was in the memory is lost.
+    ///
+    /// # Errors
+    /// [`MapError::KeyLength`], [`MapError::Full`]; nothing is written then.
+    pub fn create(memory: M, key_bytes: usize) -> Result<Self, MapError> {
+        let header = Header::empty(key_bytes, sha256::empty()).ok_or(MapError::KeyLength {
+            found: key_bytes,
+            expected: MAX_KEY,
+        })?;
+        if !reserve(&memory, HEADER_BYTES) {
+            return Err(MapError::Full);
+        }
+        header.write(&memory);
+        Ok(Self {
+            memory,
+            header,
+            staged: Staged::default(),
+        })
+    }
+
+    /// Opens the map with keys of `key_bytes` that is in `memory`.
+    ///
+    /// # Errors
+    /// [`OpenError`] if there is none, or none that this version understands.
+    pub fn open(memory: M, key_bytes: usize) -> Result<Self, OpenError> {
+        let header = Header::read(&memory)?;
+        if header.key_bytes != key_bytes {
+            return Err(OpenError::KeyLength {
+                found: header.key_bytes,
+                expected: key_bytes,
+            });
+        }
+        Ok(Self {
+            memory,
+            header,
+            staged: Staged::default(),
+        })
+    }
+
+    /// How many keys there are, staged changes included.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.header.len
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of each key.
+    #[must_use]
+    pub fn key_bytes(&self) -> usize {
+        self.header.key_bytes
+    }
+
+    /// The root hash as of the last commit.
+    #[must_use]
+    pub fn root_hash(&self) -> Hash {
+        self.header.root_hash
+    }
+
+    /// Whether no change is staged.
+    #[must_use]
+    pub fn is_committed(&self) -> bool {
+        !self.staged.is_changed()
+    }
+
+    /// The hash at `key`, staged changes included; none if the key is absent, or of another length.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Hash> {
+        self.nearest(key)
+            .filter(|nearest| nearest.leaf.key() == key)
+            .map(|nearest| nearest.leaf.value)
+    }
+
+    /// Stages that `key` has a value whose leaf node has the hash `value` (see [`sha256::leaf`]).
+    ///
+    /// # Errors
+    /// [`MapError::KeyLength`], [`MapError::TooDeep`], [`MapError::Full`].
+    pub fn insert(&mut self, key: &[u8], value: &Hash) -> Result<(), MapError> {
+        self.check_key(key)?;
+        self.stage_insert(key, value)
+    }
+
+    /// Stages that `key` is absent; whether it was there.
+    ///
+    /// # Errors
+    /// [`MapError::KeyLength`].
+    pub fn remove(&mut self, key: &[u8]) -> Result<bool, MapError> {
+        self.check_key(key)?;
+        Ok(self.stage_remove(key))
+    }
+
+    /// Writes what is staged, and returns the new root hash.
+    pub fn commit(&mut self) -> Hash {
+        if self.staged.is_changed() {
+            self.write_staged();
+        } else {
+            self.forget_staged();
+        }
+        self.header.root_hash
+    }
+
+    /// Keys behind `after` (from the first, without it) up to `until` (to the last, without it), in their order with their
+    /// hashes, at most `limit`; staged changes included.
+    ///
+    /// # Errors
+    /// [`MapError::KeyLength`].
+    pub fn range(
+        &self,
+        after: Option<&[u8]>,
+        until: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Hash)>, MapError> {
+        for bound in [after, until].into_iter().flatten() {
+            self.check_key(bound)?;
+        }
+        Ok(self
+            .after(after)
+            .take_while(|leaf| until.is_none_or(|until| leaf.key() <= until))
+            .take(limit)
+            .map(|leaf| (leaf.key().to_vec(), leaf.value))
+            .collect())
+    }
+
+    /// Writes the hash tree of the map, pruned to what answers `requests`. Of a key that is present, `contents` gives the
+    /// value to be shown as a leaf, or nothing if only its hash is; of an absent one, its neighbours are shown, with
+    /// hashes.
+    ///
+    /// # Errors
+    /// [`MapError::Uncommitted`]; [`MapError::KeyLength`] for a bound of a range. A key of another length is absent.
+    pub fn witness(
+        &self,
+        requests: &[Request<'_>],
+        contents: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+        encoder: &mut Encoder,
+    ) -> Result<(), MapError> {
+        if !self.is_committed() {
+            return Err(MapError::Uncommitted);
+        }
+        let shown = self.shown(requests)?;
+        self.encode(&shown, contents, encoder);
+        Ok(())
+    }
+
+    fn check_key(&self, key: &[u8]) -> Result<(), MapError> {
+        if key.len() == self.header.key_bytes {
+            return Ok(());
+        }
+        Err(MapError::KeyLength {
+            found: key.len(),
+            expected: self.header.key_bytes,
+        })
+    }
+
+    /// Makes room for one key more than there are, staged changes included.
+    fn make_room(&self) -> Result<(), MapError> {
+        let leaves = self.header.leaf_slots.max(self.len() + 1);
+        let forks = self.header.fork_slots().max(self.len());
+        if reserve(&self.memory, self.header.end_of(forks, leaves)) {
+            Ok(())
+        } else {
+            Err(MapError::Full)
+        }
+    }
+}
+
+/// Makes `memory` at least `bytes` large, if it can be.
+fn reserve<M: Memory>(memory: &M, bytes: u64) -> bool {
+    const PAGE: u64 = 65_536;
+    let missing = bytes.div_ceil(PAGE).saturating_sub(memory.size());
+    missing == 0 || memory.grow(missing) >= 0
+}

@@ -1,0 +1,6 @@
+//! The certified map against a plain map, an independent hash tree, and crafted keys and memories.
+
+mod behaviour;
+mod memories;
+mod model;
+mod operations;

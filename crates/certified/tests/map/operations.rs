@@ -1,0 +1,154 @@
+//! Random operations, from bytes: the same for property tests and for the fuzzer.
+
+use ic_stable_structures::VectorMemory;
+use indus_certified::{CertifiedMap, MapError, Request, sha256};
+use proptest::prelude::*;
+
+use crate::model::{Model, check_key, check_range, insert, new, tree, witness};
+
+/// The bytes of a fuzzer, read as choices; zeros when they are used up.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    /// A key: anything, one that is near another, or one that is there.
+    fn key(&mut self, key_bytes: usize, model: &Model) -> Vec<u8> {
+        let choice = self.byte();
+        let near = model
+            .keys()
+            .nth(usize::from(self.byte()) % model.len().max(1));
+        let mut key = match (choice % 4, near) {
+            (1..=3, Some(near)) => near.clone(),
+            _ => (0..key_bytes).map(|_| self.byte()).collect(),
+        };
+        if choice % 4 == 3 {
+            let bit = usize::from(self.byte()) % (8 * key_bytes);
+            key[bit / 8] ^= 0x80 >> (bit % 8);
+        }
+        key
+    }
+}
+
+/// Runs the operations that `bytes` stand for, and compares with a plain map after each.
+pub(crate) fn run(bytes: &[u8]) {
+    let mut choices = Choices(bytes);
+    let key_bytes = [1, 2, 8, 32, 64][usize::from(choices.byte()) % 5];
+    let (memory, mut map) = new(key_bytes);
+    let mut model = Model::new();
+    let mut committed = Model::new();
+    while !choices.0.is_empty() {
+        match choices.byte() % 16 {
+            0..=5 => {
+                let key = choices.key(key_bytes, &model);
+                let value = vec![choices.byte(); usize::from(choices.byte()) % 90];
+                match map.insert(&key, &sha256::leaf(&value)) {
+                    Ok(()) => drop(model.insert(key, value)),
+                    Err(error) => assert_eq!(error, MapError::TooDeep),
+                }
+            }
+            6..=8 => {
+                let key = choices.key(key_bytes, &model);
+                assert_eq!(map.remove(&key), Ok(model.remove(&key).is_some()));
+            }
+            9 => {
+                let key = choices.key(key_bytes, &model);
+                let expected = model.get(&key).map(|value| sha256::leaf(value));
+                assert_eq!(map.get(&key), expected);
+            }
+            10 => {
+                // What is staged is lost with the heap, as after a trap.
+                map = reopened(&memory, key_bytes);
+                model = committed.clone();
+            }
+            11..=12 => {
+                let key = choices.key(key_bytes, &model);
+                let other = choices.key(key_bytes, &model);
+                map.commit();
+                check_key(&map, &model, &key);
+                let both = [Request::Key(&key), Request::Key(&other)];
+                let tree = witness(&map, &model, &both);
+                for key in [&key, &other] {
+                    let absent =
+                        tree.lookup_path([&key[..]]) == ic_certification::LookupResult::Absent;
+                    assert_eq!(absent, !model.contains_key(key));
+                }
+            }
+            13 => {
+                let (one, other) = (
+                    choices.key(key_bytes, &model),
+                    choices.key(key_bytes, &model),
+                );
+                let kind = choices.byte();
+                map.commit();
+                let after = (kind & 1 == 1).then_some(&one[..]);
+                let until = (kind & 2 == 2).then_some(&other[..]);
+                check_range(&map, &model, after, until, 1 + usize::from(kind >> 2) % 8);
+            }
+            _ => drop(map.commit()),
+        }
+        if map.is_committed() {
+            committed.clone_from(&model);
+            assert_eq!(map.root_hash(), tree(&model).digest());
+        } else {
+            assert_eq!(map.root_hash(), tree(&committed).digest());
+        }
+        assert_eq!(map.len(), model.len() as u64);
+    }
+    map.commit();
+    let map = reopened(&memory, key_bytes);
+    assert_eq!(map.root_hash(), tree(&model).digest());
+    let all = map.range(None, None, usize::MAX).expect("a range");
+    let expected: Vec<_> = model
+        .iter()
+        .map(|(key, value)| (key.clone(), sha256::leaf(value)))
+        .collect();
+    assert_eq!(all, expected);
+}
+
+fn reopened(memory: &VectorMemory, key_bytes: usize) -> CertifiedMap<VectorMemory> {
+    CertifiedMap::open(memory.clone(), key_bytes).expect("it opens")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_operations_leave_the_map_equal_to_a_plain_one(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        run(&bytes);
+    }
+
+    #[test]
+    fn the_root_depends_on_the_contents_alone(
+        keys in proptest::collection::btree_set(any::<[u8; 8]>(), 1..60),
+        removed in proptest::collection::btree_set(any::<[u8; 8]>(), 0..40),
+        order in any::<u64>(),
+    ) {
+        let mut model = Model::new();
+        let (_, mut ascending) = new(8);
+        for key in &keys {
+            insert(&mut ascending, &mut model, key, key);
+        }
+        let (_, mut other) = new(8);
+        let mut shuffled: Vec<_> = keys.iter().chain(&removed).collect();
+        shuffled.sort_by_key(|key| sha256::digest(&[&key[..], &order.to_be_bytes()].concat()));
+        for (at, key) in shuffled.into_iter().enumerate() {
+            insert(&mut other, &mut Model::new(), key, key);
+            if at % 7 == 0 {
+                other.commit();
+            }
+        }
+        for key in removed.difference(&keys) {
+            other.remove(key).expect("removed");
+        }
+        prop_assert_eq!(ascending.commit(), other.commit());
+    }
+}
