@@ -185,20 +185,20 @@ impl<M: Memory> CertifiedMap<M> {
             .map(|nearest| nearest.leaf.value)
     }
 
-    /// Stages that `key` has a value whose leaf node has the hash `value` (see [`sha256::leaf`]).
+    /// Stages that `key` has a value whose leaf node has the hash `value` (see [`sha256::leaf`]); what it had before.
     ///
     /// # Errors
     /// [`MapError::KeyLength`], [`MapError::TooDeep`], [`MapError::Full`].
-    pub fn insert(&mut self, key: &[u8], value: &Hash) -> Result<(), MapError> {
+    pub fn insert(&mut self, key: &[u8], value: &Hash) -> Result<Option<Hash>, MapError> {
         self.check_key(key)?;
         self.stage_insert(key, value)
     }
 
-    /// Stages that `key` is absent; whether it was there.
+    /// Stages that `key` is absent; what it had before.
     ///
     /// # Errors
     /// [`MapError::KeyLength`].
-    pub fn remove(&mut self, key: &[u8]) -> Result<bool, MapError> {
+    pub fn remove(&mut self, key: &[u8]) -> Result<Option<Hash>, MapError> {
         self.check_key(key)?;
         Ok(self.stage_remove(key))
     }

@@ -89,20 +89,25 @@ impl Staged {
 }
 
 impl<M: Memory> CertifiedMap<M> {
-    pub(super) fn stage_insert(&mut self, key: &[u8], value: &Hash) -> Result<(), MapError> {
+    pub(super) fn stage_insert(
+        &mut self,
+        key: &[u8],
+        value: &Hash,
+    ) -> Result<Option<Hash>, MapError> {
         let Some((way, at)) = self.stage_way(key) else {
             self.make_room()?;
             let leaf = self.staged.add_leaf(Leaf::new(key, *value), None);
             self.staged.attach(&[], leaf, 0);
             self.header.len += 1;
-            return Ok(());
+            return Ok(None);
         };
         let found = self.leaf(at);
         let Some(bit) = difference(key, found.key()) else {
-            if found.value != *value {
+            let before = found.value;
+            if before != *value {
                 self.stage_value(&way, at, found, *value);
             }
-            return Ok(());
+            return Ok(Some(before));
         };
         let above = way.partition_point(|(index, _)| self.staged.fork(*index).bit < bit);
         let (link, height, hash) = self.subtree(&way, above, at);
@@ -125,15 +130,14 @@ impl<M: Memory> CertifiedMap<M> {
         let fork = self.staged.add_fork(fork, None);
         self.staged.attach(&way[..above], fork, height);
         self.header.len += 1;
-        Ok(())
+        Ok(None)
     }
 
-    pub(super) fn stage_remove(&mut self, key: &[u8]) -> bool {
-        let Some((way, at)) = self.stage_way(key) else {
-            return false;
-        };
-        if self.leaf(at).key() != key {
-            return false;
+    pub(super) fn stage_remove(&mut self, key: &[u8]) -> Option<Hash> {
+        let (way, at) = self.stage_way(key)?;
+        let found = self.leaf(at);
+        if found.key() != key {
+            return None;
         }
         let address = match at {
             Link::StagedLeaf(index) => self.staged.leaves[index].address,
@@ -144,7 +148,7 @@ impl<M: Memory> CertifiedMap<M> {
         let Some((&(parent, side), above)) = way.split_last() else {
             self.staged.root = Some(None);
             self.staged.changed = true;
-            return true;
+            return Some(found.value);
         };
         let StagedFork { fork, address, .. } = &mut self.staged.forks[parent];
         let freed = address.take();
@@ -156,7 +160,7 @@ impl<M: Memory> CertifiedMap<M> {
             Some(&(index, side)) => self.staged.forks[index].fork.hashes[side] = hash,
             None => self.staged.root_hash = Some(hash),
         }
-        true
+        Some(found.value)
     }
 
     /// Copies the forks on the way to where `key` leads; none if the map is empty.

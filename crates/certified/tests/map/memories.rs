@@ -48,7 +48,7 @@ fn a_map_that_was_emptied_is_as_good_as_a_new_one() {
     }
     map.commit();
     for n in 0..100 {
-        assert_eq!(map.remove(&key(n)), Ok(true));
+        assert_eq!(map.remove(&key(n)), Ok(Some([0; 32])));
     }
     assert_eq!(map.commit(), sha256::empty());
     let map = CertifiedMap::open(memory, 32).expect("it opens");
@@ -96,7 +96,10 @@ fn a_full_memory_refuses_a_key_and_keeps_the_others() {
     let mut n = 0;
     let refused = loop {
         match map.insert(&key(n), &sha256::leaf(b"")) {
-            Ok(()) => drop(model.insert(key(n).to_vec(), Vec::new())),
+            Ok(before) => {
+                assert_eq!(before, None);
+                model.insert(key(n).to_vec(), Vec::new());
+            }
             Err(error) => break error,
         }
         if n % 10 == 0 {

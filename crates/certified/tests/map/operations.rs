@@ -51,13 +51,17 @@ pub(crate) fn run(bytes: &[u8]) {
                 let key = choices.key(key_bytes, &model);
                 let value = vec![choices.byte(); usize::from(choices.byte()) % 90];
                 match map.insert(&key, &sha256::leaf(&value)) {
-                    Ok(()) => drop(model.insert(key, value)),
+                    Ok(before) => {
+                        let known = model.insert(key, value);
+                        assert_eq!(before, known.map(|value| sha256::leaf(&value)));
+                    }
                     Err(error) => assert_eq!(error, MapError::TooDeep),
                 }
             }
             6..=8 => {
                 let key = choices.key(key_bytes, &model);
-                assert_eq!(map.remove(&key), Ok(model.remove(&key).is_some()));
+                let known = model.remove(&key).map(|value| sha256::leaf(&value));
+                assert_eq!(map.remove(&key), Ok(known));
             }
             9 => {
                 let key = choices.key(key_bytes, &model);
