@@ -16,11 +16,13 @@
 //! section 2.1; RFC 8949 (CBOR).
 
 pub mod encoder;
+mod log;
 pub mod map;
 mod row;
 pub mod sha256;
 
 pub use encoder::Encoder;
+pub use log::{CertifiedLog, LogError, MAX_PAYLOAD, OpenError};
 pub use map::{CertifiedMap, MapError, Request};
 pub use row::Row;
 
