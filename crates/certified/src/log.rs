@@ -160,10 +160,12 @@ impl<M: Memory> CertifiedLog<M> {
     }
 
     /// How many entries there are, pruned ones included.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.size
     }
 
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.size == 0
     }
@@ -171,7 +173,7 @@ impl<M: Memory> CertifiedLog<M> {
     /// Appends an entry, and returns its index.
     ///
     /// # Errors
-    /// [`LogError::AboveBound`] for more than [`MAX_PAYLOAD`] bytes, [`LogError::OutOfMemory`].
+    /// [`LogError::AboveBound`] for more than [`MAX_PAYLOAD`] bytes, [`LogError::OutOfMemory`], [`LogError::Damaged`].
     pub fn append(&mut self, hash: &Hash, payload: &[u8]) -> Result<u64, LogError> {
         let index = self.size;
         let slot = self.payloads.reserve(payload.len())?;

@@ -14,6 +14,7 @@ const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
 
 impl<M: Memory> CertifiedLog<M> {
     /// The root over all entries (RFC 9162, section 2.1.1); of an empty log, SHA-256 of nothing.
+    #[must_use]
     pub fn root(&self) -> Hash {
         fold(self.peaks.iter().rev().copied())
     }
@@ -83,6 +84,7 @@ impl<M: Memory> CertifiedLog<M> {
 
     /// Tile `index` of `level`: the complete subtrees over 256^`level` entries each, from the `256·index`-th on; at most
     /// 256 of them, fewer at the edge of the tree, none beyond (<https://c2sp.org/tlog-tiles>).
+    #[must_use]
     pub fn tile(&self, level: u8, index: u64) -> Vec<Hash> {
         let level = TILE_HEIGHT * u32::from(level);
         let complete = self.size.checked_shr(level).unwrap_or(0);
