@@ -6,9 +6,13 @@
 pub mod audit;
 pub mod certified;
 pub mod error;
+pub mod icrc21;
 pub mod icrc3;
+pub mod paging;
 pub mod registry;
+pub mod subject;
 pub mod text;
 
 pub use certified::CertifiedRead;
 pub use error::Error;
+pub use subject::Subject;
