@@ -11,8 +11,10 @@ mod localnet;
 mod machine;
 mod memory;
 mod modules;
+mod net;
 mod report;
 mod server;
+mod structures;
 
 use std::{path::Path, process::ExitCode};
 
@@ -92,6 +94,42 @@ const BENCHMARKS: &[Benchmark] = &[
     at_most("localnet_trap_1gib_ms", "ms", 2.0, memory::trap),
     at_most("localnet_commit_1gib_ms", "ms", 5.0, memory::commit),
     at_most("localnet_idle_mb", "MB", 200.0, localnet::idle),
+    at_most("sha256_block", "instructions", 5_000.0, || {
+        Ok(structures::small()?.sha256_block)
+    }),
+    at_most("map_insert_10k", "instructions", 320_000.0, || {
+        Ok(structures::small()?.map_insert)
+    }),
+    at_most("map_insert_10k_ratio", "", 0.45, || {
+        structures::small().map(|f| f.record_insert / f.peer_insert)
+    }),
+    at_most("map_read_10k", "instructions", 100_000.0, || {
+        Ok(structures::small()?.read)
+    }),
+    at_most("map_witness_10k_ratio", "", 0.8, || {
+        structures::small().map(|f| f.witness_bytes / f.peer_witness_bytes)
+    }),
+    at_most("log_append_10k", "instructions", 150_000.0, || {
+        Ok(structures::small()?.log_append)
+    }),
+    at_most("map_insert_1m", "instructions", 320_000.0, || {
+        Ok(structures::large()?.map_insert)
+    }),
+    at_most("map_insert_1m_ratio", "", 0.45, || {
+        structures::large().map(|f| f.record_insert / f.peer_insert)
+    }),
+    at_most("map_read_1m", "instructions", 100_000.0, || {
+        Ok(structures::large()?.read)
+    }),
+    at_most("map_witness_1m_ratio", "", 0.8, || {
+        structures::large().map(|f| f.witness_bytes / f.peer_witness_bytes)
+    }),
+    at_most("log_append", "instructions", 150_000.0, || {
+        Ok(structures::large()?.log_append)
+    }),
+    at_most("trie_bytes", "bytes", 160.0, || {
+        Ok(structures::large()?.trie_bytes)
+    }),
 ];
 
 fn main() -> ExitCode {

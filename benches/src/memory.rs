@@ -3,84 +3,17 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use candid::{Decode, Encode, Principal};
-use engine::{
-    Ingress, Network, NetworkConfig, RequestId, RequestStatus, SubnetConfig, SubnetKind, Time,
-};
-use ic_management_canister_types::{
-    CanisterIdRecord, CanisterInstallMode, InstallCodeArgs, ProvisionalCreateCanisterWithCyclesArgs,
-};
-use sha2::{Digest as _, Sha256};
+use candid::Principal;
+use engine::RequestStatus;
 
-use crate::{modules, server::median};
+use crate::{modules, net::Net, server::median};
 
 /// Timed messages.
 const SAMPLES: usize = 101;
 
-struct Net {
-    network: Network,
-    calls: u64,
-}
-
-impl Net {
-    fn new() -> anyhow::Result<Self> {
-        let mut config = NetworkConfig::new(Time(1_780_000_000_000_000_000), [7; 32]);
-        config.subnets = vec![SubnetConfig::of(SubnetKind::Application)];
-        Ok(Self {
-            network: Network::new(&config)?,
-            calls: 0,
-        })
-    }
-
-    fn call(&mut self, to: Principal, method: &str, arg: Vec<u8>) -> anyhow::Result<RequestStatus> {
-        self.calls += 1;
-        let id = RequestId(Sha256::digest(self.calls.to_be_bytes()).into());
-        let subnet = self.network.application_subnet();
-        let ingress = Ingress {
-            id,
-            sender: Principal::self_authenticating(b"bench"),
-            canister_id: to,
-            method: method.to_owned(),
-            arg,
-            expiry: self.network.time().plus(60_000_000_000),
-            sender_info: None,
-        };
-        if let Err(reject) = self.network.submit(subnet, ingress) {
-            bail!("{}", reject.message);
-        }
-        while self.network.run() {}
-        Ok(self.network.status(subnet, &id))
-    }
-
-    fn reply(&mut self, to: Principal, method: &str, arg: Vec<u8>) -> anyhow::Result<Vec<u8>> {
-        match self.call(to, method, arg)? {
-            RequestStatus::Replied(reply) => Ok(reply),
-            other => bail!("{method}: {other:?}"),
-        }
-    }
-}
-
 fn filled() -> anyhow::Result<(Net, Principal)> {
     let mut net = Net::new()?;
-    let management = Principal::management_canister();
-    let args = ProvisionalCreateCanisterWithCyclesArgs {
-        amount: Some(1_000_000_000_000_000_u64.into()),
-        ..ProvisionalCreateCanisterWithCyclesArgs::default()
-    };
-    let reply = net.reply(
-        management,
-        "provisional_create_canister_with_cycles",
-        Encode!(&args)?,
-    )?;
-    let canister = Decode!(&reply, CanisterIdRecord)?.canister_id;
-    let args = InstallCodeArgs {
-        mode: CanisterInstallMode::Install,
-        canister_id: canister,
-        wasm_module: modules::large_heap(),
-        arg: Vec::new(),
-        sender_canister_version: None,
-    };
-    net.reply(management, "install_code", Encode!(&args)?)?;
+    let canister = net.install(modules::large_heap(), Vec::new())?;
     // All of it written before, and resident.
     net.reply(canister, "fill", Vec::new())?;
     net.reply(canister, "fill", Vec::new())?;

@@ -159,6 +159,12 @@ impl<M: Memory> CertifiedMap<M> {
         self.len() == 0
     }
 
+    /// Bytes that the map takes in memory, free slots included.
+    #[must_use]
+    pub fn stable_bytes(&self) -> u64 {
+        self.header.end
+    }
+
     /// Bytes of each key.
     #[must_use]
     pub fn key_bytes(&self) -> usize {

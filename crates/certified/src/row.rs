@@ -88,24 +88,39 @@ impl Row {
         }
     }
 
+    /// The hash of a node, and keeps it.
     fn settle(&mut self, node: usize, range: Range<usize>) -> Hash {
+        if range.len() > 1 {
+            for (side, half) in halves(&range).into_iter().enumerate() {
+                if self.nodes[2 * node + 1 + side].is_none() {
+                    self.settle(2 * node + 1 + side, half);
+                }
+            }
+        }
+        let hash = self.hash(node, range);
+        if let Some(kept) = self.nodes.get_mut(node) {
+            *kept = Some(hash);
+        }
+        hash
+    }
+
+    /// The hash of a node, from what is kept.
+    fn hash(&self, node: usize, range: Range<usize>) -> Hash {
         if let Some(known) = self.nodes.get(node).copied().flatten() {
             return known;
         }
-        let hash = match range.len() {
-            0 => return sha256::empty(),
+        match range.len() {
+            0 => sha256::empty(),
             1 => {
                 let (label, below) = self.labels[range.start];
                 sha256::labeled(label.as_bytes(), &below)
             }
             _ => {
                 let [left, right] = halves(&range);
-                let left = self.settle(2 * node + 1, left);
-                sha256::fork(&left, &self.settle(2 * node + 2, right))
+                let left = self.hash(2 * node + 1, left);
+                sha256::fork(&left, &self.hash(2 * node + 2, right))
             }
-        };
-        self.nodes[node] = Some(hash);
-        hash
+        }
     }
 
     fn encode<E>(
@@ -122,7 +137,7 @@ impl Row {
             return Ok(());
         }
         if !shown[range.clone()].contains(&true) {
-            encoder.pruned(&self.clone().settle(node, range));
+            encoder.pruned(&self.hash(node, range));
             return Ok(());
         }
         if range.len() == 1 {

@@ -1,0 +1,114 @@
+//! A subnet within this process: what the engine does, without HTTP.
+
+use anyhow::bail;
+use candid::{Decode, Encode, Principal};
+use engine::{
+    Ingress, Network, NetworkConfig, RequestId, RequestStatus, SubnetConfig, SubnetKind, Time,
+};
+use ic_management_canister_types::{
+    CanisterIdRecord, CanisterInstallMode, InstallCodeArgs, ProvisionalCreateCanisterWithCyclesArgs,
+};
+use sha2::{Digest as _, Sha256};
+
+/// A subnet without HTTP.
+pub(crate) struct Net {
+    network: Network,
+    calls: u64,
+}
+
+impl Net {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let mut config = NetworkConfig::new(Time(1_780_000_000_000_000_000), [7; 32]);
+        config.subnets = vec![SubnetConfig::of(SubnetKind::Application)];
+        Ok(Self {
+            network: Network::new(&config)?,
+            calls: 0,
+        })
+    }
+
+    pub(crate) fn call(
+        &mut self,
+        to: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<RequestStatus> {
+        self.calls += 1;
+        let id = RequestId(Sha256::digest(self.calls.to_be_bytes()).into());
+        let subnet = self.network.application_subnet();
+        let ingress = Ingress {
+            id,
+            sender: Principal::self_authenticating(b"bench"),
+            canister_id: to,
+            method: method.to_owned(),
+            arg,
+            expiry: self.network.time().plus(60_000_000_000),
+            sender_info: None,
+        };
+        if let Err(reject) = self.network.submit(subnet, ingress) {
+            bail!("{}", reject.message);
+        }
+        while self.network.run() {}
+        Ok(self.network.status(subnet, &id))
+    }
+
+    pub(crate) fn reply(
+        &mut self,
+        to: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
+        match self.call(to, method, arg)? {
+            RequestStatus::Replied(reply) => Ok(reply),
+            other => bail!("{method}: {other:?}"),
+        }
+    }
+
+    /// A canister with this module.
+    pub(crate) fn install(
+        &mut self,
+        wasm_module: Vec<u8>,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<Principal> {
+        let args = ProvisionalCreateCanisterWithCyclesArgs {
+            amount: Some(1_000_000_000_000_000_u64.into()),
+            ..ProvisionalCreateCanisterWithCyclesArgs::default()
+        };
+        let method = "provisional_create_canister_with_cycles";
+        let reply = self.reply(Principal::management_canister(), method, Encode!(&args)?)?;
+        let canister = Decode!(&reply, CanisterIdRecord)?.canister_id;
+        self.install_code(canister, CanisterInstallMode::Install, wasm_module, arg)?;
+        Ok(canister)
+    }
+
+    /// Installs or upgrades.
+    pub(crate) fn install_code(
+        &mut self,
+        canister_id: Principal,
+        mode: CanisterInstallMode,
+        wasm_module: Vec<u8>,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<()> {
+        let args = InstallCodeArgs {
+            mode,
+            canister_id,
+            wasm_module,
+            arg,
+            sender_canister_version: None,
+        };
+        self.reply(
+            Principal::management_canister(),
+            "install_code",
+            Encode!(&args)?,
+        )?;
+        Ok(())
+    }
+
+    /// Puts `bytes` into the canister's stable memory.
+    pub(crate) fn load(&self, canister: Principal, bytes: &[u8]) -> anyhow::Result<()> {
+        if self.network.reader().set_stable_memory(&canister, bytes) {
+            Ok(())
+        } else {
+            bail!("{} bytes of stable memory were not taken", bytes.len())
+        }
+    }
+}
