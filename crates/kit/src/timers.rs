@@ -1,0 +1,176 @@
+//! Timers: bounded jobs, each safe to lose.
+//!
+//! ```text
+//! every interval: ──► slice ── More ──► at once, in a message of its own: slice ── More ──► …
+//!                       └───── Done ──► until the next interval
+//! ```
+//!
+//! A canister lists its [`Job`]s once, and starts them in `init` and in `post_upgrade`, since an upgrade forgets timers. A
+//! job does a slice of its work and says whether there is more. What it has to know lies in the state, so a lost timer
+//! costs time and nothing else.
+//!
+//! Invariants:
+//! - A slice is one message. It runs in a call of the canister to itself (as `ic-cdk-timers` does it), so a trap in it undoes
+//!   this slice only: the job comes again at its next interval, other jobs don't notice.
+//! - A job has one continuation at most: the interval's tick replaces one that still waits, or was lost in a trap.
+//! - During maintenance no job runs; intervals go on, so that afterwards nothing has to be started.
+//!
+//! Cost: a call to itself a slice (some 1 million cycles on 13 nodes, and 5 million for its message) besides the work.
+
+use std::{cell::Cell, cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+
+use ic_cdk_timers::TimerId;
+
+use crate::{
+    Context,
+    calls::{
+        Canister,
+        pending::{Saga, attempt},
+    },
+};
+
+/// Whether a job has work left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing until the next interval.
+    Done,
+    /// There is more: again in the next message.
+    More,
+}
+
+/// Something that a canister does from time to time.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    /// Names it in [`last_runs`].
+    pub name: &'static str,
+    pub interval: Duration,
+    /// How much one message may do: things to look at, chosen so that a slice stays far below the limit of instructions.
+    pub slice: usize,
+    /// Does one slice. The context's caller is the canister itself.
+    pub run: fn(&Context, usize) -> Progress,
+}
+
+thread_local! {
+    static LAST_RUNS: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Starts the jobs: in `init` and in `post_upgrade`, once.
+pub fn start<C: Canister>(jobs: &'static [Job]) {
+    for job in jobs {
+        let next = Rc::new(Cell::new(None));
+        ic_cdk_timers::set_timer_interval(job.interval, move || {
+            let next = Rc::clone(&next);
+            async move { turn::<C>(job, next) }
+        });
+    }
+}
+
+/// When each job last did a slice to its end, in nanoseconds, since the canister was started: a job that traps stays behind.
+#[must_use]
+pub fn last_runs() -> Vec<(&'static str, u64)> {
+    LAST_RUNS.with_borrow(|runs| runs.iter().map(|(name, at_ns)| (*name, *at_ns)).collect())
+}
+
+/// Attempts at most `slice` [pending](crate::calls::pending) operations that are due, each in a message of its own, so that
+/// none waits for another or traps with it. For the job that retries.
+pub fn retry_pending<S: Saga>(context: &Context, slice: usize) -> Progress {
+    for id in S::pending(|pending| pending.due(context.time_ns, slice)) {
+        ic_cdk_timers::set_timer(Duration::ZERO, async move {
+            // What can't be attempted now stays due.
+            let _later = attempt::<S>(id).await;
+        });
+    }
+    // What was taken on is due until its message comes, so there is nothing to go on with in this one.
+    Progress::Done
+}
+
+fn turn<C: Canister>(job: &'static Job, next: Rc<Cell<Option<TimerId>>>) {
+    if let Some(waiting) = next.take() {
+        ic_cdk_timers::clear_timer(waiting);
+    }
+    let context = Context {
+        caller: ic_cdk::api::canister_self(),
+        time_ns: C::time_ns(),
+    };
+    if slice::<C>(job, &context) == Progress::More {
+        let again = Rc::clone(&next);
+        let id = ic_cdk_timers::set_timer(Duration::ZERO, async move { turn::<C>(job, again) });
+        next.set(Some(id));
+    }
+}
+
+fn slice<C: Canister>(job: &Job, context: &Context) -> Progress {
+    if C::in_maintenance() {
+        return Progress::Done;
+    }
+    let progress = (job.run)(context, job.slice);
+    LAST_RUNS.with_borrow_mut(|runs| runs.insert(job.name, context.time_ns));
+    progress
+}
+
+#[cfg(test)]
+mod tests {
+    use candid::Principal;
+
+    use super::*;
+
+    thread_local! {
+        static MAINTENANCE: Cell<bool> = const { Cell::new(false) };
+        static LEFT: Cell<usize> = const { Cell::new(5) };
+    }
+
+    struct Worker;
+
+    impl Canister for Worker {
+        fn is_committed() -> bool {
+            true
+        }
+
+        fn in_maintenance() -> bool {
+            MAINTENANCE.get()
+        }
+
+        fn time_ns() -> u64 {
+            1
+        }
+    }
+
+    const JOB: Job = Job {
+        name: "prune",
+        interval: Duration::from_secs(60),
+        slice: 2,
+        run: |_, slice| {
+            LEFT.set(LEFT.get().saturating_sub(slice));
+            if LEFT.get() == 0 {
+                Progress::Done
+            } else {
+                Progress::More
+            }
+        },
+    };
+
+    fn at(time_ns: u64) -> Context {
+        Context {
+            caller: Principal::from_slice(&[1]),
+            time_ns,
+        }
+    }
+
+    #[test]
+    fn a_job_does_a_slice_at_a_time_until_there_is_no_more() {
+        let turns: Vec<_> = (1..=3)
+            .map(|time| slice::<Worker>(&JOB, &at(time)))
+            .collect();
+        assert_eq!(turns, [Progress::More, Progress::More, Progress::Done]);
+        assert_eq!(last_runs(), [("prune", 3)]);
+    }
+
+    #[test]
+    fn no_job_runs_during_maintenance() {
+        MAINTENANCE.set(true);
+        assert_eq!(slice::<Worker>(&JOB, &at(1)), Progress::Done);
+        assert_eq!((LEFT.get(), last_runs()), (5, vec![]));
+        MAINTENANCE.set(false);
+        assert_eq!(slice::<Worker>(&JOB, &at(2)), Progress::More);
+    }
+}
