@@ -10,6 +10,7 @@ pub mod icrc21;
 pub mod icrc3;
 pub mod paging;
 pub mod registry;
+pub mod service;
 pub mod subject;
 pub mod text;
 

@@ -28,5 +28,5 @@ mod block;
 mod event;
 
 pub use block::Block;
-pub use event::{Change, CollectionId, Event};
 pub(crate) use event::encode;
+pub use event::{Change, CollectionId, Event};

@@ -24,15 +24,16 @@
 
 mod collection;
 mod read;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 
 use ic_stable_structures::{Memory, memory_manager::VirtualMemory};
 use indus_api::{
     Error,
-    audit::{LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG, MAX_BLOCK_TYPE_BYTES, MAX_DETAILS_BYTES, MAX_LEAF_CHANGES},
+    audit::{
+        LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG, MAX_BLOCK_TYPE_BYTES, MAX_DETAILS_BYTES,
+        MAX_LEAF_CHANGES,
+    },
 };
 use indus_certified::{CertifiedLog, Hash, Row, sha256};
 
@@ -76,10 +77,7 @@ impl<M: Memory> Certified<M> {
     ///
     /// # Errors
     /// [`Error::Internal`] if stable memory can't grow.
-    pub fn create(
-        memories: &Memories<M>,
-        specs: &'static [CollectionSpec],
-    ) -> Result<Self, Error> {
+    pub fn create(memories: &Memories<M>, specs: &'static [CollectionSpec]) -> Result<Self, Error> {
         let full = |_| codes::internal(codes::MEMORY_FULL);
         let collections = specs.iter().map(|spec| Collection::create(memories, spec));
         let log = CertifiedLog::create(
@@ -108,7 +106,8 @@ impl<M: Memory> Certified<M> {
         let tip = match log.len().checked_sub(1) {
             None => None,
             Some(index) => {
-                let block = stored_block(&log, index).ok_or(OpenError::Damaged("the last block"))?;
+                let block =
+                    stored_block(&log, index).ok_or(OpenError::Damaged("the last block"))?;
                 Some(Tip {
                     index,
                     hash: block.hash(),
@@ -196,14 +195,25 @@ impl<M: Memory> Certified<M> {
             && changes.len() <= MAX_LEAF_CHANGES
             && details.len() <= MAX_DETAILS_BYTES
             && changes.iter().all(|change| {
-                change.record.as_ref().is_none_or(|record| record.len() <= MAX_RECORD_BYTES)
+                change
+                    .record
+                    .as_ref()
+                    .is_none_or(|record| record.len() <= MAX_RECORD_BYTES)
             });
         if !sizes {
             return Err(codes::internal(codes::EVENT_TOO_LARGE));
         }
-        let place = |change: &Change| (self.collections[change.collection.0].spec().name, change.key.clone());
+        let place = |change: &Change| {
+            (
+                self.collections[change.collection.0].spec().name,
+                change.key.clone(),
+            )
+        };
         changes.sort_by_cached_key(place);
-        let places: BTreeSet<_> = changes.iter().map(|change| (change.collection, &change.key)).collect();
+        let places: BTreeSet<_> = changes
+            .iter()
+            .map(|change| (change.collection, &change.key))
+            .collect();
         if places.len() != changes.len() {
             return Err(codes::internal(codes::RECORD_CHANGED_TWICE));
         }
@@ -214,7 +224,13 @@ impl<M: Memory> Certified<M> {
         let named: Vec<_> = changes
             .iter()
             .zip(&leaves)
-            .map(|(change, leaf)| (self.collections[change.collection.0].spec().name, &change.key[..], *leaf))
+            .map(|(change, leaf)| {
+                (
+                    self.collections[change.collection.0].spec().name,
+                    &change.key[..],
+                    *leaf,
+                )
+            })
             .collect();
         let block = Block {
             kind: kind.to_owned(),
@@ -246,7 +262,9 @@ impl<M: Memory> Certified<M> {
     /// Stages all leaves, or none.
     fn stage(&mut self, changes: &[Change], leaves: &[Option<Hash>]) -> Result<(), Error> {
         for (at, (change, leaf)) in changes.iter().zip(leaves).enumerate() {
-            if let Err(error) = self.collections[change.collection.0].stage(&change.key, leaf.as_ref()) {
+            if let Err(error) =
+                self.collections[change.collection.0].stage(&change.key, leaf.as_ref())
+            {
                 self.unstage(&changes[..at]);
                 return Err(error);
             }

@@ -17,6 +17,9 @@ pub const UNCOMMITTED: u32 = 6;
 /// A stored block can't be read.
 pub const BLOCK_UNREADABLE: u32 = 7;
 
+/// The details of an event can't be encoded.
+pub const DETAILS_NOT_ENCODED: u32 = 8;
+
 /// The error with a code.
 #[must_use]
 pub fn internal(code: u32) -> Error {

@@ -25,14 +25,12 @@ pub enum KitMemory {
     Installation = 200,
     LogNodes = 201,
     LogPayloads = 202,
-    Idempotency = 203,
-    IdempotencyByExpiry = 204,
-    IdempotencyByCaller = 205,
+    IdempotencyRecords = 203,
+    IdempotencyIndex = 204,
+    IdempotencyCounts = 205,
     RateLimits = 206,
-    Subjects = 207,
-    SubjectsByExpiry = 208,
-    PendingCalls = 209,
-    PendingCallsByTime = 210,
+    PendingCalls = 207,
+    PendingCallsDue = 208,
 }
 
 /// Stable memory holds no memories.

@@ -10,9 +10,15 @@ pub enum OpenError {
     /// The memory is not one that this canister has written.
     #[error(transparent)]
     NotManaged(#[from] NotManaged),
+    /// There are memories, and no installation in them.
+    #[error("stable memory holds no installation: install, don't upgrade")]
+    NotInstalled,
     /// The memory is another canister's.
     #[error("stable memory is that of canister kind {found}, and this is {expected}")]
-    AnotherKind { found: String, expected: &'static str },
+    AnotherKind {
+        found: String,
+        expected: &'static str,
+    },
     /// The layout is of another version, most likely a newer one.
     #[error("stable memory has layout {found}, and this module knows layout {known} only")]
     UnknownLayout { found: u32, known: u32 },

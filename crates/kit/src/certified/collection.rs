@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ic_stable_structures::{
     Memory, StableBTreeMap, Storable, memory_manager::VirtualMemory, storable::Bound,
 };
-use indus_api::Error;
+use indus_api::{Error, Subject};
 use indus_certified::{CertifiedMap, Encoder, Hash, MapError, Request, map::MAX_KEY, sha256};
 
 use crate::{
@@ -28,8 +28,8 @@ pub struct CollectionSpec {
     pub trie: u8,
     /// Who may read its bytes. Keys and leaf hashes are anybody's: an audit replays them.
     pub rule: ReadRule,
-    /// Whom a record is about, from its bytes; what rules ask for.
-    pub owner: fn(&[u8]) -> Owner,
+    /// Whose a record is, from its bytes; nobody's, if they can't be read. Not asked for where everybody may read.
+    pub owner: fn(&[u8]) -> Option<Owner>,
 }
 
 /// The key of a record, up to [`MAX_KEY`] bytes.
@@ -83,7 +83,8 @@ impl<M: Memory> Collection<M> {
     ) -> Result<Self, OpenError> {
         let trie = memories.get(spec.trie);
         if trie.size() == 0 {
-            return Self::create(memories, spec).map_err(|_| OpenError::Damaged("a new collection"));
+            return Self::create(memories, spec)
+                .map_err(|_| OpenError::Damaged("a new collection"));
         }
         let trie = CertifiedMap::open(trie, spec.key_bytes)
             .map_err(|_| OpenError::Damaged("the tree of a collection"))?;
@@ -175,14 +176,25 @@ impl<M: Memory> Collection<M> {
         self.trie.commit()
     }
 
-    /// Writes its tree, pruned to what answers `requests`, with the bytes of those records that are `readable`.
+    /// Whether `reader` may see the bytes of this record.
+    #[must_use]
+    pub fn may_read(&self, record: &[u8], reader: Option<&Subject>) -> bool {
+        let rule = self.spec.rule;
+        rule == ReadRule::Public
+            || (self.spec.owner)(record).is_some_and(|owner| rule.allows(&owner, reader))
+    }
+
+    /// Writes its tree, pruned to what answers `requests`, with the bytes of those records that `reader` may see.
     pub(super) fn witness(
         &self,
         requests: &[Request<'_>],
-        readable: &dyn Fn(&Self, &[u8]) -> bool,
+        reader: Option<&Subject>,
         encoder: &mut Encoder,
     ) -> Result<(), Error> {
-        let mut contents = |key: &[u8]| self.get(key).filter(|record| readable(self, record));
+        let mut contents = |key: &[u8]| {
+            let record = self.get(key)?;
+            self.may_read(&record, reader).then_some(record)
+        };
         self.trie
             .witness(requests, &mut contents, encoder)
             .map_err(|error| match error {

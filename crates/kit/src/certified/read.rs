@@ -8,21 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use candid::Nat;
 use ic_stable_structures::Memory;
 use indus_api::{
-    Error,
+    Error, Subject,
     audit::{LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG, LogProof, MAX_BLOCKS},
-    certified::{
-        CertifiedListArgs, MAX_LABEL_BYTES, MAX_LIST, MAX_PATH_LABELS, MAX_PATHS,
-    },
+    certified::{CertifiedListArgs, MAX_LABEL_BYTES, MAX_LIST, MAX_PATH_LABELS, MAX_PATHS},
     icrc3::{BlockWithId, GetBlocksArgs, GetBlocksResult},
 };
 use indus_certified::{Encoder, Hash, Request};
 use serde_bytes::ByteBuf;
 
 use super::{Certified, Collection, DATA, HTTP_EXPR, stored_block};
-use crate::{codes, text::invalid};
-
-/// Whether the bytes of a record of this collection may be shown to who is asking.
-pub type Readable<'a, M> = &'a dyn Fn(&Collection<M>, &[u8]) -> bool;
+use crate::{codes, subjects::ReadRule, text::invalid};
 
 /// Most ranges in one call of `icrc3_get_blocks`.
 const MAX_BLOCK_RANGES: usize = 100;
@@ -43,11 +38,11 @@ impl<M: Memory> Certified<M> {
     ///
     /// # Errors
     /// [`Error::LimitReached`] for too many paths; [`Error::Invalid`] for none at all, for a path or a label that is too
-    /// long, and for a path that ends above the records; [`Error::Unauthorized`] for a record that is not `readable`.
+    /// long, and for a path that ends above the records; [`Error::Unauthorized`] for a record that `reader` may not see.
     pub fn witness_of_paths(
         &self,
         paths: &[Vec<ByteBuf>],
-        readable: Readable<'_, M>,
+        reader: Option<&Subject>,
     ) -> Result<Vec<u8>, Error> {
         check_paths(paths)?;
         let mut asked = Asked::default();
@@ -55,7 +50,10 @@ impl<M: Memory> Certified<M> {
             let labels: Vec<&[u8]> = path.iter().map(|label| &label[..]).collect();
             match labels[..] {
                 [] | [_] if labels.first().is_none_or(|label| *label == DATA.as_bytes()) => {
-                    return Err(invalid("paths", format!("path {index} ends above the records")));
+                    return Err(invalid(
+                        "paths",
+                        format!("path {index} ends above the records"),
+                    ));
                 }
                 [label, ..] if label == HTTP_EXPR.as_bytes() => {
                     let reason = format!("path {index} is of pages: http_request proves them");
@@ -71,9 +69,12 @@ impl<M: Memory> Certified<M> {
                         let reason = format!("path {index} ends above the records");
                         return Err(invalid("paths", reason));
                     };
-                    if collection.get(key).is_some_and(|record| !readable(collection, &record)) {
+                    if collection
+                        .get(key)
+                        .is_some_and(|record| !collection.may_read(&record, reader))
+                    {
                         return Err(Error::Unauthorized {
-                            needs: collection.spec().rule.to_string(),
+                            needs: collection.spec().rule.needs(),
                         });
                     }
                     requests.push(Request::Key(key));
@@ -83,18 +84,27 @@ impl<M: Memory> Certified<M> {
                 }
             }
         }
-        self.encode(&asked, readable)
+        self.encode(&asked, reader)
     }
 
-    /// The witness of `certified_list`: a page of one collection, with nothing left out. Records that are not `readable` are
-    /// shown without their bytes.
+    /// Whether it matters who reads what is at `paths`, so that they have to be known.
+    #[must_use]
+    pub fn is_restricted(&self, paths: &[Vec<ByteBuf>]) -> bool {
+        paths.iter().filter_map(|path| path.get(1)).any(|name| {
+            self.named(name)
+                .is_some_and(|collection| collection.spec().rule != ReadRule::Public)
+        })
+    }
+
+    /// The witness of `certified_list`: a page of one collection, with nothing left out. Records that `reader` may not see
+    /// are shown without their bytes.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the collection; [`Error::Invalid`] for the key or the limit.
     pub fn witness_of_list(
         &self,
         args: &CertifiedListArgs,
-        readable: Readable<'_, M>,
+        reader: Option<&Subject>,
     ) -> Result<Vec<u8>, Error> {
         let CertifiedListArgs {
             collection,
@@ -104,10 +114,12 @@ impl<M: Memory> Certified<M> {
         if !(1..=MAX_LIST).contains(limit) {
             return Err(invalid("limit", format!("must be 1 to {MAX_LIST}")));
         }
-        let found = self.named(collection.as_bytes()).ok_or_else(|| Error::NotFound {
-            what: "collection".into(),
-            id: collection.chars().take(MAX_LABEL_BYTES).collect(),
-        })?;
+        let found = self
+            .named(collection.as_bytes())
+            .ok_or_else(|| Error::NotFound {
+                what: "collection".into(),
+                id: collection.chars().take(MAX_LABEL_BYTES).collect(),
+            })?;
         let key_bytes = found.spec().key_bytes;
         if after.as_ref().is_some_and(|after| after.len() != key_bytes) {
             return Err(invalid("after", format!("must be {key_bytes} bytes long")));
@@ -122,7 +134,7 @@ impl<M: Memory> Certified<M> {
             collections: BTreeMap::from([(collection.as_bytes(), vec![page])]),
             http_expr: None,
         };
-        self.encode(&asked, readable)
+        self.encode(&asked, reader)
     }
 
     /// The witness of `log_head`: the head of the log, the last block, and the root of each collection at that size.
@@ -131,13 +143,16 @@ impl<M: Memory> Certified<M> {
     /// [`Error::Internal`] while something is uncommitted.
     pub fn witness_of_head(&self) -> Result<Vec<u8>, Error> {
         let labels = [DATA, LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG].map(str::as_bytes);
-        let names = self.collections.iter().map(|collection| collection.spec().name);
+        let names = self
+            .collections
+            .iter()
+            .map(|collection| collection.spec().name);
         let asked = Asked {
             root: BTreeSet::from(labels),
             collections: names.map(|name| (name.as_bytes(), Vec::new())).collect(),
             http_expr: None,
         };
-        self.encode(&asked, &|_, _| false)
+        self.encode(&asked, None)
     }
 
     /// The witness of `icrc3_get_tip_certificate`; none before the first block.
@@ -152,7 +167,7 @@ impl<M: Memory> Certified<M> {
             root: BTreeSet::from([LAST_BLOCK_HASH, LAST_BLOCK_INDEX].map(str::as_bytes)),
             ..Asked::default()
         };
-        self.encode(&asked, &|_, _| false).map(Some)
+        self.encode(&asked, None).map(Some)
     }
 
     /// The witness of a page: the tree with `subtree` below `http_expr`.
@@ -165,7 +180,7 @@ impl<M: Memory> Certified<M> {
             http_expr: Some(subtree),
             ..Asked::default()
         };
-        self.encode(&asked, &|_, _| false)
+        self.encode(&asked, None)
     }
 
     /// RFC 9162 proof that block `index` is in the log of `size` blocks.
@@ -235,32 +250,37 @@ impl<M: Memory> Certified<M> {
         if (1..=blocks).contains(&size) {
             return Ok(());
         }
-        Err(invalid(field, format!("must be 1 to {blocks}, the blocks that there are")))
+        Err(invalid(
+            field,
+            format!("must be 1 to {blocks}, the blocks that there are"),
+        ))
     }
 
     fn named(&self, name: &[u8]) -> Option<&Collection<M>> {
-        self.collections.iter().find(|collection| collection.spec().name.as_bytes() == name)
+        self.collections
+            .iter()
+            .find(|collection| collection.spec().name.as_bytes() == name)
     }
 
-    fn encode(&self, asked: &Asked<'_>, readable: Readable<'_, M>) -> Result<Vec<u8>, Error> {
+    fn encode(&self, asked: &Asked<'_>, reader: Option<&Subject>) -> Result<Vec<u8>, Error> {
         if !self.committed {
             return Err(codes::internal(codes::UNCOMMITTED));
         }
         let mut encoder = Encoder::new();
         let root: Vec<&[u8]> = asked.root.iter().copied().collect();
         let names: Vec<&[u8]> = asked.collections.keys().copied().collect();
-        let mut collection = |name: &'static str, encoder: &mut Encoder| {
+        let mut collection = |name: &'static str, encoder: &mut Encoder| -> Result<(), Error> {
             let requests = asked.collections.get(name.as_bytes());
             match (self.named(name.as_bytes()), requests) {
                 (Some(collection), Some(requests)) if !requests.is_empty() => {
-                    collection.witness(requests, readable, encoder)?;
+                    collection.witness(requests, reader, encoder)?;
                 }
                 (Some(collection), _) => encoder.pruned(&collection.root_hash()),
                 (None, _) => encoder.empty(),
             }
             Ok(())
         };
-        let mut below = |label: &'static str, encoder: &mut Encoder| {
+        let mut below = |label: &'static str, encoder: &mut Encoder| -> Result<(), Error> {
             if label == DATA {
                 return self.data.witness(&names, &mut collection, encoder);
             }
@@ -305,6 +325,9 @@ fn check_paths(paths: &[Vec<ByteBuf>]) -> Result<(), Error> {
 
 fn proof(hashes: Vec<Hash>) -> LogProof {
     LogProof {
-        hashes: hashes.into_iter().map(|hash| ByteBuf::from(hash.to_vec())).collect(),
+        hashes: hashes
+            .into_iter()
+            .map(|hash| ByteBuf::from(hash.to_vec()))
+            .collect(),
     }
 }
