@@ -8,6 +8,7 @@ pub mod codes;
 pub mod context;
 pub mod endpoints;
 pub mod guard;
+pub mod http;
 pub mod icrc21;
 pub mod idempotency;
 pub mod installation;
