@@ -61,6 +61,24 @@ pub struct LeafChange {
     pub leaf: Option<ByteBuf>,
 }
 
+/// Asks for a proof that block `index` is in the log of `size` blocks.
+#[derive(CandidType, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InclusionArgs {
+    /// Below `size`.
+    pub index: u64,
+    /// 1 to the blocks that there are.
+    pub size: u64,
+}
+
+/// Asks for a proof that the log of `to` blocks begins with that of `from`.
+#[derive(CandidType, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsistencyArgs {
+    /// 1 to `to`.
+    pub from: u64,
+    /// 1 to the blocks that there are.
+    pub to: u64,
+}
+
 /// A proof of RFC 9162: inclusion (section 2.1.3) or consistency (section 2.1.4).
 #[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct LogProof {

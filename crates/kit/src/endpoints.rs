@@ -9,6 +9,7 @@
 //! | `icrc3_get_blocks`, `icrc3_get_archives`, `icrc3_get_tip_certificate`, `icrc3_supported_block_types` | ICRC-3 |
 //! | `icrc10_supported_standards`, `icrc21_canister_call_consent_message` | ICRC-10, ICRC-21 |
 //! | `service_info()` | version, sizes, maintenance |
+//! | `http_request` | a page for people, and `/metrics` |
 //! | `confirm_upgrade()` | ends the maintenance |
 
 use indus_api::icrc3::Standard;
@@ -42,16 +43,7 @@ macro_rules! standard_endpoints {
         fn certified_read(
             paths: Vec<Vec<::serde_bytes::ByteBuf>>,
         ) -> Result<::indus_api::CertifiedRead, ::indus_api::Error> {
-            $crate::shell::query::<$state, _>(|state, context| {
-                use $crate::shell::Shell as _;
-                let certified = &state.kit().certified;
-                let reader = match certified.is_restricted(&paths) {
-                    true => Some(state.subject(context)?),
-                    false => None,
-                };
-                let witness = certified.witness_of_paths(&paths, reader.as_ref())?;
-                $crate::shell::certified(state.kit().definition().kind, witness)
-            })
+            $crate::shell::certified_read::<$state>(&paths)
         }
 
         /// Everybody: a page of a collection in the order of its keys, with witness and certificate, so that nothing can be
@@ -61,26 +53,103 @@ macro_rules! standard_endpoints {
         fn certified_list(
             args: ::indus_api::certified::CertifiedListArgs,
         ) -> Result<::indus_api::CertifiedRead, ::indus_api::Error> {
-            $crate::shell::query::<$state, _>(|state, context| {
-                use $crate::shell::Shell as _;
-                let reader = state.subject(context).ok();
-                let witness = state
-                    .kit()
-                    .certified
-                    .witness_of_list(&args, reader.as_ref())?;
-                $crate::shell::certified(state.kit().definition().kind, witness)
-            })
+            $crate::shell::certified_list::<$state>(&args)
         }
 
         /// Everybody: the certified head of the audit log, its last block, and the root hash of each collection.
         #[::ic_cdk::query]
         #[::candid::candid_method(query)]
         fn log_head() -> Result<::indus_api::CertifiedRead, ::indus_api::Error> {
-            $crate::shell::query::<$state, _>(|state, _| {
-                use $crate::shell::Shell as _;
-                let witness = state.kit().certified.witness_of_head()?;
-                $crate::shell::certified(state.kit().definition().kind, witness)
-            })
+            $crate::shell::log_head::<$state>()
+        }
+
+        /// Everybody: proof that block `index` is in the log of `size` blocks (RFC 9162, section 2.1.3).
+        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::candid::candid_method(query)]
+        fn log_inclusion_proof(
+            args: ::indus_api::audit::InclusionArgs,
+        ) -> Result<::indus_api::audit::LogProof, ::indus_api::Error> {
+            $crate::shell::log_inclusion_proof::<$state>(&args)
+        }
+
+        /// Everybody: proof that the log of `to` blocks begins with that of `from` (RFC 9162, section 2.1.4).
+        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::candid::candid_method(query)]
+        fn log_consistency_proof(
+            args: ::indus_api::audit::ConsistencyArgs,
+        ) -> Result<::indus_api::audit::LogProof, ::indus_api::Error> {
+            $crate::shell::log_consistency_proof::<$state>(&args)
+        }
+
+        /// Everybody: blocks of the audit log, 100 at most (ICRC-3). Traps during maintenance.
+        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::candid::candid_method(query)]
+        fn icrc3_get_blocks(
+            ranges: Vec<::indus_api::icrc3::GetBlocksArgs>,
+        ) -> ::indus_api::icrc3::GetBlocksResult {
+            $crate::shell::icrc3_get_blocks::<$state>(&ranges)
+        }
+
+        /// Everybody: none, because no block leaves its canister (ICRC-3).
+        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::candid::candid_method(query)]
+        fn icrc3_get_archives(
+            _args: ::indus_api::icrc3::GetArchivesArgs,
+        ) -> Vec<::indus_api::icrc3::Archive> {
+            Vec::new()
+        }
+
+        /// Everybody: the certificate of the last block (ICRC-3).
+        #[::ic_cdk::query]
+        #[::candid::candid_method(query)]
+        fn icrc3_get_tip_certificate() -> Option<::indus_api::icrc3::TipCertificate> {
+            $crate::shell::icrc3_get_tip_certificate::<$state>()
+        }
+
+        /// Everybody: the types of the blocks (ICRC-3).
+        #[::ic_cdk::query]
+        #[::candid::candid_method(query)]
+        fn icrc3_supported_block_types() -> Vec<::indus_api::icrc3::BlockType> {
+            <$state as $crate::shell::Shell>::DEFINITION.supported_block_types()
+        }
+
+        /// Everybody: the standards that this canister keeps to (ICRC-10).
+        #[::ic_cdk::query]
+        #[::candid::candid_method(query)]
+        fn icrc10_supported_standards() -> Vec<::indus_api::icrc3::Standard> {
+            $crate::endpoints::supported_standards()
+        }
+
+        /// Everybody: what a call would do, for the person who signs it (ICRC-21).
+        #[::ic_cdk::update(decode_with = "argument", hidden)]
+        #[::candid::candid_method(update)]
+        fn icrc21_canister_call_consent_message(
+            request: ::indus_api::icrc21::ConsentMessageRequest,
+        ) -> Result<::indus_api::icrc21::ConsentInfo, ::indus_api::icrc21::Icrc21Error> {
+            $crate::icrc21::answer(&request, <$state as $crate::shell::Shell>::consent)
+        }
+
+        /// Everybody: version, sizes and maintenance of this installation. Not certified; answered during maintenance.
+        #[::ic_cdk::query]
+        #[::candid::candid_method(query)]
+        fn service_info() -> ::indus_api::service::ServiceInfo {
+            $crate::shell::service_info::<$state>()
+        }
+
+        /// Controllers: ends the maintenance after an upgrade. Repeatable.
+        #[::ic_cdk::update]
+        #[::candid::candid_method(update)]
+        fn confirm_upgrade() -> Result<(), ::indus_api::Error> {
+            $crate::shell::confirm_upgrade::<$state>()
+        }
+
+        /// Everybody: `/` for people, `/metrics` for Prometheus, with certified responses (HTTP gateway protocol).
+        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::candid::candid_method(query)]
+        fn http_request(
+            request: $crate::http::HttpRequest<'static>,
+        ) -> $crate::http::HttpResponse<'static> {
+            $crate::shell::http_request::<$state>(&request)
         }
     };
 }

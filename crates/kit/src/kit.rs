@@ -13,6 +13,10 @@ use crate::{
     Change, Context, Event,
     certified::{Certified, CollectionSpec},
     codes,
+    http::{
+        Site,
+        status::{Kind, Metric, Sample, Status},
+    },
     installation::Installation,
     memories::{KitMemory, Memories},
     open::OpenError,
@@ -33,6 +37,8 @@ const BLOCK_TYPES_URL: &str = "https://docs.rs/indus-api/latest/indus_api/audit"
 pub struct Definition {
     /// Its name, which stable memory is checked for.
     pub kind: &'static str,
+    /// What it is for, in a sentence.
+    pub about: &'static str,
     /// Version of its source.
     pub version: &'static str,
     /// Version of the layout of its stable memory: its own memories and what is in them.
@@ -64,6 +70,8 @@ pub struct Kit<M: Memory> {
     installation: Installation<M>,
     /// The certified state.
     pub certified: Certified<M>,
+    /// The pages as they were rendered last, since the canister was started.
+    pub(crate) site: Option<Site>,
 }
 
 impl<M: Memory> Kit<M> {
@@ -74,6 +82,7 @@ impl<M: Memory> Kit<M> {
     pub fn create(memories: &Memories<M>, definition: &'static Definition) -> Result<Self, Error> {
         Ok(Self {
             definition,
+            site: None,
             certified: Certified::create(memories, definition.collections)?,
             installation: Installation::create(
                 memories.kit(KitMemory::Installation),
@@ -95,6 +104,7 @@ impl<M: Memory> Kit<M> {
         let installation = Installation::open(header, definition.kind, definition.layout)?;
         Ok(Self {
             definition,
+            site: None,
             certified: Certified::open(memories, definition.collections)?,
             installation,
         })
@@ -180,6 +190,54 @@ impl<M: Memory> Kit<M> {
             blocks: self.certified.log_len(),
             stable_bytes,
             time_ns: context.time_ns,
+        }
+    }
+
+    /// Renders and certifies the pages, if they are a minute old.
+    pub(crate) fn render(&mut self, context: &Context, stable_bytes: u64, own: Vec<Metric>) {
+        if self
+            .site
+            .as_ref()
+            .is_some_and(|site| !site.is_due(context.time_ns))
+        {
+            return;
+        }
+        let info = self.service_info(context, stable_bytes);
+        let records = info.collections.iter().map(|collection| Sample {
+            label: Some(("collection", collection.name.clone())),
+            value: collection.records,
+        });
+        let mut metrics = vec![
+            Metric {
+                name: "indus_records",
+                help: "Records",
+                kind: Kind::Gauge,
+                samples: records.collect(),
+            },
+            Metric::gauge("indus_log_blocks", "Blocks of the audit log", info.blocks),
+            Metric::gauge(
+                "indus_stable_memory_bytes",
+                "Bytes of stable memory",
+                stable_bytes,
+            ),
+        ];
+        metrics.extend(own);
+        let status = Status {
+            name: self.definition.kind,
+            about: self.definition.about,
+            time_ns: context.time_ns,
+            facts: vec![
+                ("Version", info.version),
+                ("Source commit", info.commit),
+                ("Compiler", info.compiler),
+                ("Layout", info.schema_version.to_string()),
+            ],
+            metrics,
+        };
+        // Pages that can't be rendered stay as they are, and say how old they are.
+        if let Ok(site) = Site::render(context.time_ns, status.pages()) {
+            self.certified.set_http_expr(site.root_hash());
+            self.site = Some(site);
         }
     }
 

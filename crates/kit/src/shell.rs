@@ -11,16 +11,29 @@
 //! Invariant: no message ends with something uncommitted: [`update`] commits whatever the logic answers, and calls to
 //! others are refused while something is.
 
-use std::{cell::RefCell, fmt, thread::LocalKey};
+use std::{cell::RefCell, fmt, thread::LocalKey, time::Duration};
 
 use candid::CandidType;
 use ic_cdk::api;
+use ic_http_certification::StatusCode;
 use ic_stable_structures::Memory;
-use indus_api::{CertifiedRead, Error, Subject};
+use indus_api::{
+    CertifiedRead, Error, Subject,
+    audit::{ConsistencyArgs, InclusionArgs, LogProof},
+    certified::CertifiedListArgs,
+    icrc3::{GetBlocksArgs, GetBlocksResult, TipCertificate},
+    service::ServiceInfo,
+};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-use crate::{Context, arguments, calls, kit::Kit};
+use crate::{
+    Context, arguments, calls,
+    http::{self, HttpRequest, HttpResponse, status::Metric},
+    icrc21::Consent,
+    kit::{Definition, Kit},
+    timers::{Job, Progress},
+};
 
 /// Bytes of a page of stable memory.
 const PAGE: u64 = 65_536;
@@ -29,6 +42,9 @@ const PAGE: u64 = 65_536;
 pub trait Shell: Sized + 'static {
     /// The stable memory.
     type Memory: Memory;
+
+    /// What the canister is.
+    const DEFINITION: &'static Definition;
 
     /// Where it is.
     fn state() -> &'static LocalKey<RefCell<Option<Self>>>;
@@ -45,8 +61,13 @@ pub trait Shell: Sized + 'static {
     /// Those of [`Subjects::subject`](crate::subjects::Subjects::subject).
     fn subject(&self, context: &Context) -> Result<Subject, Error>;
 
-    /// What a call asks its signer's consent for, in a few words; nothing for methods that nobody signs for.
-    fn consent(method: &str, argument: &[u8]) -> Option<String>;
+    /// What a call would do, for the person who signs it; none where it would be refused.
+    fn consent(method: &str, argument: &[u8]) -> Option<Consent>;
+
+    /// Numbers of the canister's own, for its pages.
+    fn metrics(&self) -> Vec<Metric> {
+        Vec::new()
+    }
 }
 
 impl<S: Shell> calls::Canister for S {
@@ -140,14 +161,145 @@ pub fn confirm_upgrade<S: Shell>() -> Result<(), Error> {
     update::<S, _>(|state, context| state.kit_mut().confirm_upgrade(context))
 }
 
-/// A witness and the certificate over its root.
+/// Answers `certified_read`.
 ///
 /// # Errors
-/// [`Error::Unavailable`] without a certificate: the subnet gives one to queries that a node answers alone.
-pub fn certified(kind: &str, witness: Vec<u8>) -> Result<CertifiedRead, Error> {
+/// Those of [`Certified::witness_of_paths`](crate::Certified::witness_of_paths), of the source of subjects where not
+/// everybody may read, and [`Error::Unavailable`] without a certificate.
+pub fn certified_read<S: Shell>(paths: &[Vec<ByteBuf>]) -> Result<CertifiedRead, Error> {
+    query::<S, _>(|state, context| {
+        let certified = &state.kit().certified;
+        let reader = if certified.is_restricted(paths) {
+            Some(state.subject(context)?)
+        } else {
+            None
+        };
+        with_certificate::<S>(certified.witness_of_paths(paths, reader.as_ref())?)
+    })
+}
+
+/// Answers `certified_list`.
+///
+/// # Errors
+/// Those of [`Certified::witness_of_list`](crate::Certified::witness_of_list), and [`Error::Unavailable`] without a
+/// certificate.
+pub fn certified_list<S: Shell>(args: &CertifiedListArgs) -> Result<CertifiedRead, Error> {
+    query::<S, _>(|state, context| {
+        // Who isn't known sees the keys.
+        let reader = state.subject(context).ok();
+        let witness = state
+            .kit()
+            .certified
+            .witness_of_list(args, reader.as_ref())?;
+        with_certificate::<S>(witness)
+    })
+}
+
+/// Answers `log_head`.
+///
+/// # Errors
+/// [`Error::Unavailable`] without a certificate.
+pub fn log_head<S: Shell>() -> Result<CertifiedRead, Error> {
+    query::<S, _>(|state, _| with_certificate::<S>(state.kit().certified.witness_of_head()?))
+}
+
+/// Answers `log_inclusion_proof`.
+///
+/// # Errors
+/// [`Error::Invalid`] for an index or a size that there isn't.
+pub fn log_inclusion_proof<S: Shell>(args: &InclusionArgs) -> Result<LogProof, Error> {
+    query::<S, _>(|state, _| {
+        state
+            .kit()
+            .certified
+            .log_inclusion_proof(args.index, args.size)
+    })
+}
+
+/// Answers `log_consistency_proof`.
+///
+/// # Errors
+/// [`Error::Invalid`] for sizes that there aren't.
+pub fn log_consistency_proof<S: Shell>(args: &ConsistencyArgs) -> Result<LogProof, Error> {
+    query::<S, _>(|state, _| {
+        state
+            .kit()
+            .certified
+            .log_consistency_proof(args.from, args.to)
+    })
+}
+
+/// Answers `icrc3_get_blocks`, whose type has no errors: what is refused, traps.
+#[must_use]
+pub fn icrc3_get_blocks<S: Shell>(ranges: &[GetBlocksArgs]) -> GetBlocksResult {
+    query::<S, _>(|state, _| state.kit().certified.blocks(ranges))
+        .unwrap_or_else(|error| api::trap(error.to_string()))
+}
+
+/// Answers `icrc3_get_tip_certificate`; nothing before the first block, and without a certificate.
+#[must_use]
+pub fn icrc3_get_tip_certificate<S: Shell>() -> Option<TipCertificate> {
+    let witness = query::<S, _>(|state, _| state.kit().certified.witness_of_tip()).ok()??;
+    let proof = with_certificate::<S>(witness).ok()?;
+    Some(TipCertificate {
+        certificate: proof.certificate,
+        hash_tree: proof.witness,
+    })
+}
+
+/// Answers `service_info`, during maintenance too.
+#[must_use]
+pub fn service_info<S: Shell>() -> ServiceInfo {
+    let stable_bytes = api::stable_size().saturating_mul(PAGE);
+    with::<S, _>(|state| state.kit().service_info(&context(), stable_bytes))
+}
+
+/// Answers `http_request`.
+#[must_use]
+pub fn http_request<S: Shell>(request: &HttpRequest<'_>) -> HttpResponse<'static> {
+    with::<S, _>(|state| {
+        let certified = &state.kit().certified;
+        match &state.kit().site {
+            Some(site) if certified.is_committed() => {
+                let tree = |subtree: &[u8]| certified.witness_of_http(subtree).unwrap_or_default();
+                site.respond(request, api::data_certificate().as_deref(), tree)
+            }
+            _ => HttpResponse::builder()
+                .with_status_code(StatusCode::SERVICE_UNAVAILABLE)
+                .with_headers(vec![("retry-after".into(), "60".into())])
+                .build(),
+        }
+    })
+}
+
+/// The job that renders the pages, once a minute.
+#[must_use]
+pub const fn page_job<S: Shell>() -> Job {
+    Job {
+        name: "pages",
+        interval: Duration::from_nanos(http::RENDER_INTERVAL_NS),
+        slice: 1,
+        run: |_, _| {
+            render_pages::<S>();
+            Progress::Done
+        },
+    }
+}
+
+/// Renders and certifies the pages, in a message of its own.
+pub fn render_pages<S: Shell>() {
+    let stable_bytes = api::stable_size().saturating_mul(PAGE);
+    tick::<S, _>(|state, context| {
+        let own = state.metrics();
+        state.kit_mut().render(context, stable_bytes, own);
+    });
+}
+
+/// A witness and the certificate over its root: the subnet gives one to queries that a node answers alone.
+fn with_certificate<S: Shell>(witness: Vec<u8>) -> Result<CertifiedRead, Error> {
     let Some(certificate) = api::data_certificate() else {
         return Err(Error::Unavailable {
-            canister: kind.into(),
+            canister: S::DEFINITION.kind.into(),
             reason: "only a query that is not replicated has a certificate".into(),
         });
     };
@@ -155,12 +307,6 @@ pub fn certified(kind: &str, witness: Vec<u8>) -> Result<CertifiedRead, Error> {
         certificate: ByteBuf::from(certificate),
         witness: ByteBuf::from(witness),
     })
-}
-
-/// Size of the stable memory, in bytes.
-#[must_use]
-pub fn stable_bytes() -> u64 {
-    api::stable_size().saturating_mul(PAGE)
 }
 
 /// Decodes the one argument of a method, or rejects the call.
