@@ -28,7 +28,10 @@ use indus_api::Error;
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
-use crate::arguments;
+use crate::{
+    arguments,
+    codes::{UNCOMMITTED_CALL, internal},
+};
 
 /// How long a canister outside the suite is waited for, in seconds: many times what a busy subnet takes to answer, and less
 /// than an operator waits for an upgrade.
@@ -39,9 +42,6 @@ pub const MAX_ARGUMENT_BYTES: usize = 2_000_000;
 pub const MAX_REPLY_BYTES: usize = 100_000;
 /// What is kept of a callee's message.
 pub const MAX_MESSAGE_BYTES: usize = 200;
-
-/// Code of [`Error::Internal`]: a call was to be made in the middle of a change.
-const UNCOMMITTED: u32 = 301;
 
 /// What the kit asks a canister's shell while messages come and go.
 pub trait Canister: 'static {
@@ -87,7 +87,7 @@ impl CallError {
     #[must_use]
     pub fn of(self, canister: &str) -> Error {
         if self == Self::Uncommitted {
-            return Error::Internal { code: UNCOMMITTED };
+            return internal(UNCOMMITTED_CALL);
         }
         Error::Unavailable {
             canister: canister.into(),
@@ -340,6 +340,6 @@ mod tests {
             }
         );
         let ours = CallError::Uncommitted.of("identity");
-        assert_eq!(ours, Error::Internal { code: 301 });
+        assert_eq!(ours, internal(UNCOMMITTED_CALL));
     }
 }

@@ -16,9 +16,16 @@ pub const RECORD_MISSING: u32 = 5;
 pub const UNCOMMITTED: u32 = 6;
 /// A stored block can't be read.
 pub const BLOCK_UNREADABLE: u32 = 7;
-
 /// The details of an event can't be encoded.
 pub const DETAILS_NOT_ENCODED: u32 = 8;
+/// A stored idempotency record is not one, or of a later version.
+pub const IDEMPOTENCY_UNREADABLE: u32 = 9;
+/// A stored pending operation is not one, or of a later version.
+pub const OPERATION_UNREADABLE: u32 = 10;
+/// A call was to be made while something was uncommitted.
+pub const UNCOMMITTED_CALL: u32 = 11;
+/// The pages could not be certified.
+pub const PAGES_NOT_CERTIFIED: u32 = 12;
 
 /// The error with a code.
 #[must_use]

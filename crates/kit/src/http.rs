@@ -35,7 +35,10 @@ use ic_http_certification::{
 };
 use indus_api::Error;
 
-use crate::text::invalid;
+use crate::{
+    codes::{PAGES_NOT_CERTIFIED, internal},
+    text::invalid,
+};
 
 pub use ic_http_certification::{HttpRequest, HttpResponse};
 pub use status::Status;
@@ -48,9 +51,6 @@ pub const RENDER_INTERVAL_NS: u64 = 60_000_000_000;
 pub const MAX_PAGES: usize = 10;
 /// Longest body, in bytes: what can be hashed every minute without being noticed.
 pub const MAX_BODY_BYTES: usize = 65_536;
-
-/// Code of [`Error::Internal`]: the pages could not be certified.
-const NOT_CERTIFIED: u32 = 401;
 
 /// The only style of all pages; [`POLICY`] names its SHA-256.
 const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;\
@@ -175,7 +175,7 @@ impl Site {
         let page = self
             .pages
             .iter()
-            .find(|(known, _)| path.as_ref().is_ok_and(|path| path == known))
+            .find(|(known, _)| path.as_ref().is_ok_and(|path| is_same(path, known)))
             .map_or(&self.not_found, |(_, page)| page);
         let mut response = page.response.clone();
         if let Some(certificate) = certificate {
@@ -189,6 +189,14 @@ impl Site {
         }
         response
     }
+}
+
+/// Whether two paths are one to a gateway: it drops empty segments, except that a path may end with `/`.
+fn is_same(one: &str, other: &str) -> bool {
+    fn segments(path: &str) -> impl Iterator<Item = &str> {
+        path.split('/').filter(|segment| !segment.is_empty())
+    }
+    one.ends_with('/') == other.ends_with('/') && segments(one).eq(segments(other))
 }
 
 /// Makes a response and puts its certification into the tree.
@@ -228,9 +236,7 @@ fn certified(
 }
 
 fn not_certified() -> Error {
-    Error::Internal {
-        code: NOT_CERTIFIED,
-    }
+    internal(PAGES_NOT_CERTIFIED)
 }
 
 #[cfg(test)]

@@ -34,7 +34,12 @@ use ic_stable_structures::{Memory, StableBTreeMap, storable::Blob};
 use indus_api::Error;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Context, guard::IN_PROGRESS, text::invalid};
+use crate::{
+    Context,
+    codes::{IDEMPOTENCY_UNREADABLE, internal},
+    guard::IN_PROGRESS,
+    text::invalid,
+};
 
 /// Longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 64;
@@ -48,9 +53,6 @@ pub const MAX_KEYS_PER_CALLER: u32 = 1_000;
 pub const MAX_KEYS: u64 = 100_000;
 /// How long a success is answered again, in nanoseconds: 24 hours.
 pub const LIFETIME_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
-
-/// Code of [`Error::Internal`]: a stored record is not one, or of a later version.
-const RECORD_NOT_DECODED: u32 = 201;
 
 const VERSION: u8 = 1;
 const IN_FLIGHT: u8 = 0;
@@ -350,9 +352,7 @@ impl Record {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        Self::parts(bytes).ok_or(Error::Internal {
-            code: RECORD_NOT_DECODED,
-        })
+        Self::parts(bytes).ok_or_else(|| internal(IDEMPOTENCY_UNREADABLE))
     }
 
     fn parts(bytes: &[u8]) -> Option<Self> {

@@ -30,6 +30,7 @@ use indus_api::Error;
 
 use super::Canister;
 use crate::{
+    codes::{OPERATION_UNREADABLE, internal},
     guard::{Guard, Guards},
     text::invalid,
 };
@@ -44,9 +45,6 @@ pub const MAX_ARGUMENT_BYTES: usize = 16_384;
 pub const FIRST_RETRY_NS: u64 = 10_000_000_000;
 /// Longest time between two attempts, in nanoseconds: an hour.
 pub const LAST_RETRY_NS: u64 = 3_600_000_000_000;
-
-/// Code of [`Error::Internal`]: a stored operation is not one, or of a later version.
-const OPERATION_NOT_DECODED: u32 = 302;
 
 const VERSION: u8 = 1;
 /// Key of the last id.
@@ -97,9 +95,7 @@ impl Operation {
                 next_try_ns: u64::from_le_bytes(next_try_ns),
             })
         };
-        parts().ok_or(Error::Internal {
-            code: OPERATION_NOT_DECODED,
-        })
+        parts().ok_or_else(|| internal(OPERATION_UNREADABLE))
     }
 }
 
@@ -270,9 +266,9 @@ impl<M: Memory> Pending<M> {
         let Some(bytes) = self.operations.get(&LAST_ID) else {
             return Ok(LAST_ID);
         };
-        let bytes = bytes.try_into().map_err(|_| Error::Internal {
-            code: OPERATION_NOT_DECODED,
-        })?;
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| internal(OPERATION_UNREADABLE))?;
         Ok(u64::from_le_bytes(bytes))
     }
 }

@@ -297,7 +297,7 @@ fn a_record_of_another_version_is_an_error_and_no_panic() {
     let mut bytes = keys.records.get(&ticket.key).unwrap();
     bytes[0] = 2;
     keys.records.insert(ticket.key, bytes);
-    let damaged = Error::Internal { code: 201 };
+    let damaged = internal(IDEMPOTENCY_UNREADABLE);
     assert_eq!(
         keys.begin(&by(1, START), b"k", "apply", b"args"),
         Err(damaged.clone())

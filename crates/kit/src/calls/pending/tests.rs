@@ -231,7 +231,7 @@ fn version_1_of_an_operation_is_read_for_ever_and_later_ones_are_an_error() {
     let bytes = hex::decode("010700030000001500000000000000706179").unwrap();
     assert_eq!(operation.encode(), bytes);
     assert_eq!(Operation::decode(9, &bytes), Ok(operation));
-    let damaged = Err(Error::Internal { code: 302 });
+    let damaged = Err(internal(OPERATION_UNREADABLE));
     assert_eq!(Operation::decode(9, &[&[2], &bytes[1..]].concat()), damaged);
     assert_eq!(Operation::decode(9, &bytes[..14]), damaged);
 }
