@@ -78,11 +78,17 @@ async fn an_application_becomes_an_organisation_by_a_governors_approval() {
         .await
         .unwrap();
     assert_eq!((page.organisations, page.next), (vec![approved], None));
+    let governors = reader.governors_unverified().await.unwrap();
+    assert_eq!(governors, [subnet.governor.principal()]);
     let info = reader.service_info_unverified().await.unwrap();
-    assert_eq!(
-        (info.governors, info.organisations, info.pending),
-        (vec![subnet.governor.principal()], 1, 0)
-    );
+    let sizes: Vec<_> = info
+        .collections
+        .iter()
+        .map(|collection| (&collection.name[..], collection.records))
+        .collect();
+    assert_eq!(sizes, [("organisations", 1), ("governors", 1)]);
+    // Installed, applied, approved.
+    assert_eq!((info.blocks, info.maintenance), (3, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

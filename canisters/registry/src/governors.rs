@@ -2,10 +2,13 @@
 
 use candid::Principal;
 use ic_stable_structures::Memory;
-use indus_api::{Error, registry::MAX_GOVERNORS};
-use indus_kit::{Context, text::invalid};
+use indus_api::{Error, Subject, registry::MAX_GOVERNORS};
+use indus_kit::{Context, subjects::Subjects, text::invalid};
 
 use crate::state::State;
+
+/// The role of a governor.
+const ROLE: &str = "governor";
 
 /// The governors of an installation, sorted.
 ///
@@ -28,9 +31,19 @@ pub(crate) fn checked(mut governors: Vec<Principal>) -> Result<Vec<Principal>, E
     Ok(governors)
 }
 
-/// Whether the message comes from a governor.
-pub(crate) fn is_caller<M: Memory>(state: &State<M>, context: &Context) -> bool {
-    state.governors().binary_search(&context.caller).is_ok()
+/// Subjects as the registry knows them: principals in its own state.
+pub(crate) struct Governors<'a, M: Memory>(pub(crate) &'a State<M>);
+
+impl<M: Memory> Subjects for Governors<'_, M> {
+    fn subject(&self, context: &Context) -> Result<Subject, Error> {
+        let person = context.authenticated()?;
+        let role = self.0.is_governor(person).then(|| ROLE.to_owned());
+        Ok(Subject {
+            person,
+            organisation: None,
+            roles: role.into_iter().collect(),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,32 +1,36 @@
 //! The `registry` canister: who and what is on the subnet.
 //!
-//! This file is the shell: one endpoint per method, in the order of `candid/registry.did`. It decodes, calls one
-//! function of the logic, certifies and replies. It alone asks the system who calls and what time it is; everything
-//! else runs natively ([`organisations`] over a [`State`]).
-//!
-//! Invariant: an update sets the certified data before it replies. No update awaits anything.
+//! This file is the shell: one endpoint a method, besides those that all canisters have. It decodes, calls one function of
+//! the logic and replies; [`indus_kit::shell`] certifies what has changed. Everything else runs natively
+//! ([`organisations`] over a [`State`]).
 
-pub mod certified;
+mod consent;
 mod governors;
 pub mod organisations;
 pub mod state;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, thread::LocalKey};
 
-use candid::{CandidType, candid_method};
+use candid::{Principal, candid_method};
 use ic_cdk::{init, post_upgrade, query, update};
 use ic_stable_structures::DefaultMemoryImpl;
 use indus_api::{
-    CertifiedRead, Error,
+    Error, Subject,
     registry::{
         ApproveArgs, CloseArgs, InitArgs, ListArgs, Organisation, OrganisationKey,
-        OrganisationPage, OrganisationProfile, ServiceInfo,
+        OrganisationPage, OrganisationProfile,
     },
 };
-use serde::de::DeserializeOwned;
-use serde_bytes::ByteBuf;
+use indus_kit::{
+    Context, Definition, Kit,
+    http::status::Metric,
+    icrc21::Consent,
+    shell::{self, Shell},
+    standard_endpoints,
+    subjects::Subjects as _,
+    timers::{self, Job},
+};
 
-pub use indus_kit::Context;
 pub use state::State;
 
 type Registry = State<DefaultMemoryImpl>;
@@ -35,102 +39,101 @@ thread_local! {
     static STATE: RefCell<Option<Registry>> = const { RefCell::new(None) };
 }
 
-#[init(decode_with = "arguments", hidden)]
+static JOBS: [Job; 1] = [shell::page_job::<Registry>()];
+
+impl Shell for Registry {
+    type Memory = DefaultMemoryImpl;
+
+    const DEFINITION: &'static Definition = &state::DEFINITION;
+
+    fn state() -> &'static LocalKey<RefCell<Option<Self>>> {
+        &STATE
+    }
+
+    fn kit(&self) -> &Kit<DefaultMemoryImpl> {
+        &self.kit
+    }
+
+    fn kit_mut(&mut self) -> &mut Kit<DefaultMemoryImpl> {
+        &mut self.kit
+    }
+
+    fn subject(&self, context: &Context) -> Result<Subject, Error> {
+        governors::Governors(self).subject(context)
+    }
+
+    fn consent(method: &str, argument: &[u8]) -> Option<Consent> {
+        consent::consent(method, argument)
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let pending = self.pending_count();
+        vec![Metric::gauge(
+            "indus_pending_applications",
+            "Pending applications",
+            pending,
+        )]
+    }
+}
+
+standard_endpoints!(Registry);
+
+#[init(decode_with = "argument", hidden)]
 #[candid_method(init)]
 fn init(args: InitArgs) {
-    start(State::create(DefaultMemoryImpl::default(), args));
+    let memory = DefaultMemoryImpl::default();
+    shell::start(State::create(memory, &shell::context(), args));
+    timers::start::<Registry>(&JOBS);
 }
 
 #[post_upgrade]
 fn post_upgrade() {
-    start(State::open(DefaultMemoryImpl::default()));
+    shell::upgrade(State::open(DefaultMemoryImpl::default()));
+    timers::start::<Registry>(&JOBS);
 }
 
-/// Applies for an organisation in the caller's name. The identical application, while pending, is answered again.
-#[update(decode_with = "arguments", hidden)]
+/// Any authenticated caller: applies for an organisation in the caller's name. The identical application, while pending, is
+/// answered again.
+#[update(decode_with = "argument", hidden)]
 #[candid_method(update)]
 fn apply_for_organisation(profile: OrganisationProfile) -> Result<Organisation, Error> {
-    change(|state, context| organisations::apply(state, context, profile))
+    shell::update(|state: &mut Registry, context| organisations::apply(state, context, profile))
 }
 
 /// Governors: makes the organisation of a pending application active, exactly as it was read. Repeatable.
-#[update(decode_with = "arguments", hidden)]
+#[update(decode_with = "argument", hidden)]
 #[candid_method(update)]
 fn approve_organisation(args: ApproveArgs) -> Result<Organisation, Error> {
-    change(|state, context| organisations::approve(state, context, args))
+    shell::update(|state: &mut Registry, context| organisations::approve(state, context, args))
 }
 
-/// The exact bytes at these paths, or their absence, with witness and certificate. Paths of organisations are
-/// `data`/`organisations`/id (8 bytes, big-endian).
-#[query(decode_with = "arguments", hidden)]
-#[candid_method(query)]
-fn certified_read(paths: Vec<Vec<ByteBuf>>) -> Result<CertifiedRead, Error> {
-    read(|state| organisations::certified_read(state, ic_cdk::api::data_certificate(), &paths))
-}
-
-/// Ends a pending application: withdrawn by its applicant, or rejected by a governor. Repeatable.
-#[update(decode_with = "arguments", hidden)]
+/// The applicant or a governor: ends a pending application, withdrawn by its applicant, or rejected by a governor.
+/// Repeatable.
+#[update(decode_with = "argument", hidden)]
 #[candid_method(update)]
 fn close_application(args: CloseArgs) -> Result<Organisation, Error> {
-    change(|state, context| organisations::close(state, context, args))
+    shell::update(|state: &mut Registry, context| organisations::close(state, context, args))
 }
 
-/// One organisation: in any state by its id, active by its slug. Not certified.
-#[query(decode_with = "arguments", hidden)]
+/// Everybody: one organisation, in any state by its id, active by its slug. Not certified.
+#[query(decode_with = "argument", hidden)]
 #[candid_method(query)]
 fn get_organisation(key: OrganisationKey) -> Result<Organisation, Error> {
-    read(|state| organisations::get(state, key))
+    shell::query(|state: &Registry, _| organisations::get(state, key))
 }
 
-/// A page of organisations, in any state, in the order of their ids. Not certified.
-#[query(decode_with = "arguments", hidden)]
+/// Everybody: the governors, at most 25. Not certified: that is the collection `governors`.
+#[query]
+#[candid_method(query)]
+fn list_governors() -> Result<Vec<Principal>, Error> {
+    shell::query(|state: &Registry, _| state.governors())
+}
+
+/// Everybody: a page of organisations, in any state, in the order of their ids. Not certified.
+#[query(decode_with = "argument", hidden)]
 #[candid_method(query)]
 fn list_organisations(args: ListArgs) -> Result<OrganisationPage, Error> {
-    read(|state| organisations::list(state, args))
-}
-
-/// Version, layout, governors and sizes of this installation.
-#[query]
-fn service_info() -> ServiceInfo {
-    read(State::service_info)
-}
-
-/// Puts the opened state in its place, or ends the installation with what is wrong. Neither error holds any input.
-fn start<E: std::fmt::Display>(opened: Result<Registry, E>) {
-    let state = opened.unwrap_or_else(|error| ic_cdk::api::trap(error.to_string()));
-    ic_cdk::api::certified_data_set(state.certified_root());
-    STATE.set(Some(state));
-}
-
-fn change<T>(logic: impl FnOnce(&mut Registry, &Context) -> T) -> T {
-    let context = Context {
-        caller: ic_cdk::api::msg_caller(),
-        time_ns: ic_cdk::api::time(),
-    };
-    STATE.with_borrow_mut(|state| {
-        let state = state
-            .as_mut()
-            .unwrap_or_else(|| ic_cdk::api::trap("not installed"));
-        let reply = logic(state, &context);
-        ic_cdk::api::certified_data_set(state.certified_root());
-        reply
-    })
-}
-
-fn read<T>(logic: impl FnOnce(&Registry) -> T) -> T {
-    STATE.with_borrow(|state| {
-        logic(
-            state
-                .as_ref()
-                .unwrap_or_else(|| ic_cdk::api::trap("not installed")),
-        )
-    })
-}
-
-/// Decodes the one argument of a method, or rejects the call.
-fn arguments<T: CandidType + DeserializeOwned>(bytes: Vec<u8>) -> T {
-    indus_kit::arguments::decode(&bytes)
-        .unwrap_or_else(|refused| ic_cdk::api::trap(refused.to_string()))
+    shell::query(|state: &Registry, _| organisations::list(state, args))
 }
 
 /// The Candid interface, as `candid/registry.did` has it.

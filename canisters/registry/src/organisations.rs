@@ -14,12 +14,12 @@
 //! - Repeating what has happened already is answered with the organisation as it is, and changes nothing.
 //! - A function that answers with an error has changed nothing.
 //!
-//! Cost: O(log n) a call; `list` and `certified_read` in addition what they return.
+//! Cost: O(log n) a call; `list` in addition what it returns.
 
 use candid::Principal;
 use ic_stable_structures::Memory;
 use indus_api::{
-    CertifiedRead, Error,
+    Error,
     registry::{
         ApproveArgs, CloseArgs, ListArgs, MAX_NAME_BYTES, MAX_PAGE, MAX_PENDING,
         MAX_PENDING_PER_CALLER, MAX_REASON_BYTES, MAX_SLUG_BYTES, Organisation, OrganisationKey,
@@ -32,10 +32,7 @@ use indus_kit::{
 };
 use serde_bytes::ByteBuf;
 
-use crate::{
-    governors,
-    state::{State, decode, record_hash},
-};
+use crate::state::{APPLIED, APPROVED, REJECTED, State, WITHDRAWN, decode, record_hash};
 
 const WHAT: &str = "organisation";
 
@@ -69,13 +66,14 @@ pub fn apply<M: Memory>(
     if state.pending_count() >= MAX_PENDING {
         return Err(limit(MAX_PENDING, "pending applications"));
     }
-    state.put(Organisation {
+    let applied = Organisation {
         id: state.next_id(),
         profile,
         applicant,
         applied_at_ns: context.time_ns,
         state: OrganisationState::Pending,
-    })
+    };
+    state.put(context, APPLIED, applied)
 }
 
 /// Makes the organisation of a pending application active, as it was when the governor read it.
@@ -91,7 +89,7 @@ pub fn approve<M: Memory>(
     args: ApproveArgs,
 ) -> Result<Organisation, Error> {
     let governor = context.authenticated()?;
-    if !governors::is_caller(state, context) {
+    if !state.is_governor(context.caller) {
         return Err(unauthorized("a governor"));
     }
     let approved = <[u8; 32]>::try_from(args.application_hash.as_slice())
@@ -123,10 +121,11 @@ pub fn approve<M: Memory>(
         at_ns: context.time_ns,
         application_hash: ByteBuf::from(current.to_vec()),
     };
-    state.put(Organisation {
+    let approved = Organisation {
         state: active,
         ..organisation
-    })
+    };
+    state.put(context, APPROVED, approved)
 }
 
 /// Ends a pending application: withdrawn by its applicant, or rejected by a governor.
@@ -144,23 +143,25 @@ pub fn close<M: Memory>(
     text::optional_name("reason", &reason, MAX_REASON_BYTES)?;
     let organisation = state.organisation(id)?.ok_or_else(|| not_found(id))?;
     let at_ns = context.time_ns;
-    let closed = if organisation.applicant == caller {
-        OrganisationState::Withdrawn { at_ns, reason }
-    } else if governors::is_caller(state, context) {
+    let (kind, closed) = if organisation.applicant == caller {
+        (WITHDRAWN, OrganisationState::Withdrawn { at_ns, reason })
+    } else if state.is_governor(context.caller) {
         text::name("reason", &reason, MAX_REASON_BYTES)?;
-        OrganisationState::Rejected {
+        let rejected = OrganisationState::Rejected {
             by: caller,
             at_ns,
             reason,
-        }
+        };
+        (REJECTED, rejected)
     } else {
         return Err(unauthorized("the applicant or a governor"));
     };
     if organisation.state == OrganisationState::Pending {
-        return state.put(Organisation {
+        let closed = Organisation {
             state: closed,
             ..organisation
-        });
+        };
+        return state.put(context, kind, closed);
     }
     if same_decision(&organisation.state, &closed) {
         return Ok(organisation);
@@ -202,30 +203,6 @@ pub fn list<M: Memory>(state: &State<M>, args: ListArgs) -> Result<OrganisationP
     Ok(OrganisationPage {
         organisations,
         next,
-    })
-}
-
-/// The records at `paths`, or their absence, with the proof.
-///
-/// # Errors
-/// [`Error::Invalid`] or [`Error::LimitReached`] for the paths; [`Error::Unavailable`] without `certificate`: the
-/// subnet gives one to queries that a node answers alone.
-pub fn certified_read<M: Memory>(
-    state: &State<M>,
-    certificate: Option<Vec<u8>>,
-    paths: &[Vec<ByteBuf>],
-) -> Result<CertifiedRead, Error> {
-    let witness = state.certified().witness(paths, |id| state.record(id))?;
-    let Some(certificate) = certificate else {
-        let reason = "only a query that is not replicated has a certificate";
-        return Err(Error::Unavailable {
-            canister: "registry".into(),
-            reason: reason.into(),
-        });
-    };
-    Ok(CertifiedRead {
-        certificate: ByteBuf::from(certificate),
-        witness: ByteBuf::from(witness),
     })
 }
 

@@ -2,191 +2,167 @@
 //!
 //! | memory | structure | key → value |
 //! | --- | --- | --- |
-//! | 0 | cell | layout version (u32, little-endian), then Candid of [`Config`] |
-//! | 1 | B-tree | organisation id (u64) → exact Candid bytes of its `OrganisationRecord` |
-//! | 2 | B-tree | slug → id, of active organisations |
-//! | 3 | B-tree | (applicant, id) → (), of pending applications |
+//! | 0 | B-tree | slug → id, of active organisations |
+//! | 1 | B-tree | (applicant, id) → (), of pending applications |
+//! | 2, 3 | collection `organisations` | id (u64, big-endian) → exact Candid bytes of an `OrganisationRecord` |
+//! | 4, 5 | collection `governors` | SHA-256 of the principal → exact Candid bytes of a `GovernorRecord` |
+//! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far.
 //!
 //! Invariants:
 //! - An organisation is never removed and its id never used again, so the ids are 1 to n without a gap.
-//! - Memories 2 and 3 and the certified tree follow from memory 1; `State::put` alone writes all four.
-//! - Nothing here can fail after the first write: the logic checks first, then puts.
+//! - Memories 0 and 1 follow from memory 2; [`State::put`] alone writes all three.
+//! - A refused change has changed nothing.
 //!
-//! Cost: each access is O(log n). Opening is O(n), because of the certified tree (see [`crate::certified`]).
+//! Cost: each access is O(log n); opening reads the headers of the structures.
 
-use std::borrow::Cow;
-
-use candid::{CandidType, Principal};
-use ic_stable_structures::{
-    Cell, Memory, StableBTreeMap, Storable,
-    memory_manager::{MemoryId, MemoryManager, VirtualMemory},
-    storable::Bound,
-};
+use candid::Principal;
+use ic_stable_structures::{Memory, StableBTreeMap, memory_manager::VirtualMemory};
 use indus_api::{
     Error,
-    registry::{InitArgs, Organisation, OrganisationRecord, OrganisationState, ServiceInfo},
+    registry::{
+        GOVERNORS, GovernorRecord, InitArgs, ORGANISATIONS, Organisation, OrganisationRecord,
+        OrganisationState, governor_key, organisation_key,
+    },
 };
-use serde::Deserialize;
+use indus_kit::{
+    Change, CollectionId, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError,
+    codes, subjects::ReadRule,
+};
 use sha2::{Digest as _, Sha256};
-use thiserror::Error as ThisError;
 
-use crate::{
-    certified::{CertifiedRecords, RootHash},
-    governors,
+use crate::governors;
+
+/// Version of the layout above. A change of the table, or of what it names, is a new version.
+pub const LAYOUT: u32 = 1;
+
+const ACTIVE_SLUGS: u8 = 0;
+const PENDING: u8 = 1;
+
+const ORGANISATION: CollectionId = CollectionId(0);
+const GOVERNOR: CollectionId = CollectionId(1);
+
+/// What this canister is.
+pub static DEFINITION: Definition = Definition {
+    kind: "registry",
+    about: "Who and what is on the subnet, and who decided it.",
+    version: env!("CARGO_PKG_VERSION"),
+    layout: LAYOUT,
+    collections: &[
+        CollectionSpec {
+            name: ORGANISATIONS,
+            key_bytes: 8,
+            records: 2,
+            trie: 3,
+            rule: ReadRule::Public,
+            owner: |_| None,
+        },
+        CollectionSpec {
+            name: GOVERNORS,
+            key_bytes: 32,
+            records: 4,
+            trie: 5,
+            rule: ReadRule::Public,
+            owner: |_| None,
+        },
+    ],
+    block_types: &[APPLIED, APPROVED, REJECTED, WITHDRAWN],
 };
 
-/// Version of the layout above. A change of the table, or of what its cells hold, is a new version.
-pub const SCHEMA_VERSION: u32 = 1;
-
-const CONFIG: MemoryId = MemoryId::new(0);
-const ORGANISATIONS: MemoryId = MemoryId::new(1);
-const ACTIVE_SLUGS: MemoryId = MemoryId::new(2);
-const PENDING: MemoryId = MemoryId::new(3);
-
-/// First bytes of a memory that a memory manager has laid out.
-const MANAGED: &[u8; 3] = b"MGR";
+/// An organisation was applied for.
+pub const APPLIED: &str = "organisation.applied";
+/// A governor approved an application.
+pub const APPROVED: &str = "organisation.approved";
+/// A governor rejected an application.
+pub const REJECTED: &str = "organisation.rejected";
+/// An applicant took an application back.
+pub const WITHDRAWN: &str = "organisation.withdrawn";
 
 /// Code of [`Error::Internal`]: a record could not be encoded.
-const RECORD_NOT_ENCODED: u32 = 2;
+const RECORD_NOT_ENCODED: u32 = 1_000;
 /// Code of [`Error::Internal`]: a stored record is not one.
-const RECORD_NOT_DECODED: u32 = 3;
-
-/// Why a memory can't be opened. Nothing was written to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
-pub enum OpenError {
-    /// The memory is not one that a registry has written.
-    #[error("stable memory holds no registry: install, don't upgrade")]
-    NotARegistry,
-    /// The layout is of another version, most likely a newer one.
-    #[error("stable memory has layout {found}, and this module knows layout {known} only")]
-    UnknownLayout { found: u32, known: u32 },
-    /// What should be there is not readable.
-    #[error("stable memory is damaged: {0}")]
-    Damaged(&'static str),
-}
-
-/// What the installation decided on.
-#[derive(CandidType, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// Who may decide on applications; sorted.
-    pub governors: Vec<Principal>,
-}
-
-/// The bytes of memory 0: read before anything is known about the layout, so plain bytes.
-struct ConfigBytes(Vec<u8>);
-
-impl Storable for ConfigBytes {
-    const BOUND: Bound = Bound::Unbounded;
-
-    fn to_bytes(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.0)
-    }
-
-    fn into_bytes(self) -> Vec<u8> {
-        self.0
-    }
-
-    fn from_bytes(bytes: Cow<'_, [u8]>) -> Self {
-        Self(bytes.into_owned())
-    }
-}
+const RECORD_NOT_DECODED: u32 = 1_001;
 
 /// Everything that the registry knows, over any stable memory.
 pub struct State<M: Memory> {
-    config: Config,
-    organisations: StableBTreeMap<u64, Vec<u8>, VirtualMemory<M>>,
+    /// The kit's part: records, log, certified tree.
+    pub kit: Kit<M>,
     active_slugs: StableBTreeMap<String, u64, VirtualMemory<M>>,
     pending: StableBTreeMap<(Principal, u64), (), VirtualMemory<M>>,
-    certified: CertifiedRecords,
 }
 
 impl<M: Memory> State<M> {
-    /// Lays out an empty registry in `memory`; whatever was there is lost.
+    /// Lays out a registry with these governors in `memory`; whatever was there is lost.
     ///
     /// # Errors
     /// [`Error::Invalid`] for governors that can't be; nothing is written then.
-    pub fn create(memory: M, args: InitArgs) -> Result<Self, Error> {
-        let config = Config {
-            governors: governors::checked(args.governors)?,
-        };
-        let encoded = candid::encode_one(&config).map_err(|_| Error::Internal {
-            code: RECORD_NOT_ENCODED,
-        })?;
-        let memories = MemoryManager::init(memory);
-        Cell::new(
-            memories.get(CONFIG),
-            ConfigBytes([&SCHEMA_VERSION.to_le_bytes()[..], &encoded].concat()),
-        );
+    pub fn create(memory: M, context: &Context, args: InitArgs) -> Result<Self, Error> {
+        let governors = governors::checked(args.governors)?;
+        let governors = governors.into_iter().map(|principal| {
+            let record = GovernorRecord::V1 { principal };
+            Ok(Change {
+                collection: GOVERNOR,
+                key: governor_key(principal).to_vec(),
+                record: Some(encoded(&record)?),
+            })
+        });
+        let governors = governors.collect::<Result<_, Error>>()?;
+        let memories = Memories::create(memory);
+        let mut kit = Kit::create(&memories, &DEFINITION)?;
+        kit.installed(context, governors)?;
         Ok(Self {
-            config,
-            organisations: StableBTreeMap::new(memories.get(ORGANISATIONS)),
+            kit,
             active_slugs: StableBTreeMap::new(memories.get(ACTIVE_SLUGS)),
             pending: StableBTreeMap::new(memories.get(PENDING)),
-            certified: CertifiedRecords::new(),
         })
     }
 
     /// Opens the registry that is in `memory`.
     ///
     /// # Errors
-    /// [`OpenError`] if there is none, or none that this module understands.
+    /// [`OpenError`] if there is none, or none that this module understands; nothing is written then.
     pub fn open(memory: M) -> Result<Self, OpenError> {
-        let memories = managed(memory)?;
-        let config = read_config(memories.get(CONFIG))?;
-        let organisations: StableBTreeMap<u64, Vec<u8>, _> =
-            StableBTreeMap::load(memories.get(ORGANISATIONS));
-        let mut certified = CertifiedRecords::new();
-        for entry in organisations.iter() {
-            certified.set(*entry.key(), &entry.value());
-        }
+        let memories = Memories::open(memory)?;
         Ok(Self {
-            config,
-            organisations,
+            kit: Kit::open(&memories, &DEFINITION)?,
             active_slugs: StableBTreeMap::load(memories.get(ACTIVE_SLUGS)),
             pending: StableBTreeMap::load(memories.get(PENDING)),
-            certified,
         })
     }
 
+    /// Whether this is a governor.
+    #[must_use]
+    pub fn is_governor(&self, principal: Principal) -> bool {
+        let key = governor_key(principal);
+        self.kit.certified.get(GOVERNOR, &key).is_some()
+    }
+
     /// The governors, sorted.
-    #[must_use]
-    pub fn governors(&self) -> &[Principal] {
-        &self.config.governors
-    }
-
-    /// What an operator wants to know about this installation.
-    #[must_use]
-    pub fn service_info(&self) -> ServiceInfo {
-        ServiceInfo {
-            version: env!("CARGO_PKG_VERSION").into(),
-            schema_version: SCHEMA_VERSION,
-            governors: self.config.governors.clone(),
-            organisations: self.organisations.len(),
-            pending: self.pending.len(),
-        }
-    }
-
-    /// What the subnet has to certify for this state.
-    #[must_use]
-    pub fn certified_root(&self) -> RootHash {
-        self.certified.root()
-    }
-
-    /// The certified tree.
-    pub(crate) fn certified(&self) -> &CertifiedRecords {
-        &self.certified
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if stored bytes are not a record.
+    pub fn governors(&self) -> Result<Vec<Principal>, Error> {
+        let stored = self.kit.certified.collection(GOVERNOR).after(None);
+        let mut governors = stored
+            .map(|(_, record)| match candid::decode_one(&record) {
+                Ok(GovernorRecord::V1 { principal }) => Ok(principal),
+                Err(_) => Err(codes::internal(RECORD_NOT_DECODED)),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        governors.sort_unstable();
+        Ok(governors)
     }
 
     /// The id of the next organisation.
-    pub(crate) fn next_id(&self) -> u64 {
-        self.organisations.len() + 1
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        self.kit.certified.collection(ORGANISATION).len() + 1
     }
 
     /// The exact stored bytes of an organisation.
     pub(crate) fn record(&self, id: u64) -> Option<Vec<u8>> {
-        self.organisations.get(&id)
+        self.kit.certified.get(ORGANISATION, &organisation_key(id))
     }
 
     /// An organisation.
@@ -206,13 +182,12 @@ impl<M: Memory> State<M> {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Organisation>, Error> {
-        let Some(first) = after.checked_add(1) else {
-            return Ok(Vec::new());
-        };
-        self.organisations
-            .values_range(first..)
+        self.kit
+            .certified
+            .collection(ORGANISATION)
+            .after(Some(&organisation_key(after)))
             .take(limit)
-            .map(|bytes| decode(&bytes))
+            .map(|(_, record)| decode(&record))
             .collect()
     }
 
@@ -229,22 +204,35 @@ impl<M: Memory> State<M> {
     }
 
     /// How many applications are pending in all.
-    pub(crate) fn pending_count(&self) -> u64 {
+    #[must_use]
+    pub fn pending_count(&self) -> u64 {
         self.pending.len()
     }
 
-    /// Stores and certifies an organisation, new or changed. Its id is [`State::next_id`] or in use.
+    /// Stores an organisation, new or changed, as the event `kind`. Its id is [`State::next_id`] or in use.
     ///
     /// # Errors
-    /// [`Error::Internal`] if it can't be encoded; nothing is written then.
-    pub(crate) fn put(&mut self, organisation: Organisation) -> Result<Organisation, Error> {
+    /// [`Error::Internal`] if it can't be encoded or stored; nothing is written then.
+    pub(crate) fn put(
+        &mut self,
+        context: &Context,
+        kind: &'static str,
+        organisation: Organisation,
+    ) -> Result<Organisation, Error> {
         let Organisation { id, applicant, .. } = organisation;
         let record = OrganisationRecord::V1(organisation);
-        let bytes = candid::encode_one(&record).map_err(|_| Error::Internal {
-            code: RECORD_NOT_ENCODED,
+        self.kit.certified.record(Event {
+            kind,
+            actor: context.caller,
+            time_ns: context.time_ns,
+            changes: vec![Change {
+                collection: ORGANISATION,
+                key: organisation_key(id).to_vec(),
+                record: Some(encoded(&record)?),
+            }],
+            details: Vec::new(),
         })?;
         let OrganisationRecord::V1(organisation) = record;
-
         if organisation.state == OrganisationState::Pending {
             self.pending.insert((applicant, id), ());
         } else {
@@ -254,8 +242,6 @@ impl<M: Memory> State<M> {
             self.active_slugs
                 .insert(organisation.profile.slug.clone(), id);
         }
-        self.certified.set(id, &bytes);
-        self.organisations.insert(id, bytes);
         Ok(organisation)
     }
 }
@@ -269,41 +255,12 @@ pub(crate) fn record_hash(record: &[u8]) -> [u8; 32] {
 pub(crate) fn decode(record: &[u8]) -> Result<Organisation, Error> {
     match candid::decode_one(record) {
         Ok(OrganisationRecord::V1(organisation)) => Ok(organisation),
-        Err(_) => Err(Error::Internal {
-            code: RECORD_NOT_DECODED,
-        }),
+        Err(_) => Err(codes::internal(RECORD_NOT_DECODED)),
     }
 }
 
-/// The memories in `memory`. The memory manager would lay out anew what it doesn't recognise; this refuses it.
-fn managed<M: Memory>(memory: M) -> Result<MemoryManager<M>, OpenError> {
-    let mut magic = [0; MANAGED.len()];
-    if memory.size() == 0 {
-        return Err(OpenError::NotARegistry);
-    }
-    memory.read(0, &mut magic);
-    if &magic != MANAGED {
-        return Err(OpenError::NotARegistry);
-    }
-    Ok(MemoryManager::init(memory))
-}
-
-fn read_config<M: Memory>(memory: VirtualMemory<M>) -> Result<Config, OpenError> {
-    if memory.size() == 0 {
-        return Err(OpenError::NotARegistry);
-    }
-    let cell = Cell::init(memory, ConfigBytes(Vec::new()));
-    let Some((version, config)) = cell.get().0.split_first_chunk::<4>() else {
-        return Err(OpenError::NotARegistry);
-    };
-    let found = u32::from_le_bytes(*version);
-    if found != SCHEMA_VERSION {
-        return Err(OpenError::UnknownLayout {
-            found,
-            known: SCHEMA_VERSION,
-        });
-    }
-    candid::decode_one(config).map_err(|_| OpenError::Damaged("its configuration"))
+fn encoded(record: &impl candid::CandidType) -> Result<Vec<u8>, Error> {
+    candid::encode_one(record).map_err(|_| codes::internal(RECORD_NOT_ENCODED))
 }
 
 #[cfg(test)]
@@ -311,6 +268,11 @@ mod tests {
     use ic_stable_structures::VectorMemory;
 
     use super::*;
+
+    const CONTEXT: Context = Context {
+        caller: Principal::management_canister(),
+        time_ns: 1,
+    };
 
     fn init() -> InitArgs {
         InitArgs {
@@ -321,9 +283,8 @@ mod tests {
     fn refusal(memory: VectorMemory) -> OpenError {
         let before = memory.borrow().clone();
         let refusal = State::open(memory.clone()).err().expect("refused");
-        assert_eq!(
-            *memory.borrow(),
-            before,
+        assert!(
+            *memory.borrow() == before,
             "opening wrote into a memory that it refused"
         );
         refusal
@@ -332,57 +293,34 @@ mod tests {
     #[test]
     fn a_state_opens_as_it_was_created() {
         let memory = VectorMemory::default();
-        let created = State::create(memory.clone(), init()).unwrap();
-        let opened = State::open(memory).unwrap();
-        assert_eq!(opened.service_info(), created.service_info());
-        assert_eq!(opened.certified_root(), created.certified_root());
+        let mut created = State::create(memory.clone(), &CONTEXT, init()).unwrap();
+        let root = created.kit.certified.commit();
+        let mut opened = State::open(memory).unwrap();
+        assert_eq!(opened.governors(), Ok(init().governors));
+        assert_eq!(opened.kit.certified.tip(), created.kit.certified.tip());
+        assert_eq!(opened.kit.certified.commit(), root);
     }
 
     #[test]
     fn a_memory_that_no_registry_has_written_is_refused_and_left_alone() {
-        assert_eq!(refusal(VectorMemory::default()), OpenError::NotARegistry);
+        let not_managed = |memory| matches!(refusal(memory), OpenError::NotManaged(_));
+        assert!(not_managed(VectorMemory::default()));
 
         let foreign = VectorMemory::default();
         foreign.grow(1);
         foreign.write(0, b"somebody else's");
-        assert_eq!(refusal(foreign), OpenError::NotARegistry);
+        assert!(not_managed(foreign));
 
         let managed_only = VectorMemory::default();
-        drop(MemoryManager::init(managed_only.clone()));
-        assert_eq!(refusal(managed_only), OpenError::NotARegistry);
-    }
-
-    #[test]
-    fn an_unknown_layout_is_refused_and_left_alone() {
-        let memory = VectorMemory::default();
-        State::create(memory.clone(), init()).unwrap();
-        let newer = (SCHEMA_VERSION + 1).to_le_bytes().to_vec();
-        Cell::new(
-            MemoryManager::init(memory.clone()).get(CONFIG),
-            ConfigBytes(newer),
-        );
-        assert_eq!(
-            refusal(memory),
-            OpenError::UnknownLayout { found: 2, known: 1 }
-        );
-    }
-
-    #[test]
-    fn a_damaged_configuration_is_refused_and_left_alone() {
-        let memory = VectorMemory::default();
-        State::create(memory.clone(), init()).unwrap();
-        let damaged = [&SCHEMA_VERSION.to_le_bytes()[..], b"DIDx"].concat();
-        Cell::new(
-            MemoryManager::init(memory.clone()).get(CONFIG),
-            ConfigBytes(damaged),
-        );
-        assert_eq!(refusal(memory), OpenError::Damaged("its configuration"));
+        drop(Memories::create(managed_only.clone()));
+        assert_eq!(refusal(managed_only), OpenError::NotInstalled);
     }
 
     #[test]
     fn unacceptable_governors_write_nothing() {
         let memory = VectorMemory::default();
-        assert!(State::create(memory.clone(), InitArgs { governors: vec![] }).is_err());
+        let none = InitArgs { governors: vec![] };
+        assert!(State::create(memory.clone(), &CONTEXT, none).is_err());
         assert!(memory.borrow().is_empty());
     }
 }

@@ -3,11 +3,15 @@
 use candid::{CandidType, Principal};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use sha2::{Digest as _, Sha256};
 
 /// First label of every certified path of a record.
 pub const DATA: &str = "data";
 /// Collection of the organisations; keys are [`organisation_key`]s, leaves [`OrganisationRecord`]s.
 pub const ORGANISATIONS: &str = "organisations";
+
+/// Collection of the governors; keys are [`governor_key`]s, leaves [`GovernorRecord`]s.
+pub const GOVERNORS: &str = "governors";
 
 /// Longest slug, in bytes: lower-case letters, digits and single hyphens.
 pub const MAX_SLUG_BYTES: usize = 64;
@@ -143,18 +147,16 @@ pub struct OrganisationPage {
     pub next: Option<u64>,
 }
 
-/// What a client or an operator wants to know about the installation.
+/// The certified leaf of a governor.
 #[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct ServiceInfo {
-    /// Version of the canister's source.
-    pub version: String,
-    /// Version of the layout of its stable memory.
-    pub schema_version: u32,
-    pub governors: Vec<Principal>,
-    /// Organisations in any state.
-    pub organisations: u64,
-    /// Of these, applications that nobody has decided on.
-    pub pending: u64,
+pub enum GovernorRecord {
+    V1 { principal: Principal },
+}
+
+/// Key of a governor in its collection: SHA-256 of the principal's bytes.
+#[must_use]
+pub fn governor_key(principal: Principal) -> [u8; 32] {
+    Sha256::digest(principal.as_slice()).into()
 }
 
 /// Key of an organisation in its collection: the id, big-endian.

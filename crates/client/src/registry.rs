@@ -10,8 +10,9 @@ use std::fmt;
 use candid::Principal;
 use indus_api::registry::{
     ApproveArgs, CloseArgs, ListArgs, Organisation, OrganisationKey, OrganisationPage,
-    OrganisationProfile, OrganisationRecord, ServiceInfo, organisation_path,
+    OrganisationProfile, OrganisationRecord, organisation_path,
 };
+use indus_api::service::ServiceInfo;
 use indus_api::{CertifiedRead, Error};
 use indus_verify::{Lookup, Time};
 use serde_bytes::ByteBuf;
@@ -219,6 +220,16 @@ impl RegistryClient {
             .query_unverified(self.canister, "service_info", ())
             .await?;
         Ok(info)
+    }
+
+    /// The governors, as one node says.
+    pub async fn governors_unverified(&self) -> Result<Vec<Principal>, ClientError> {
+        let method = "list_governors";
+        let (answer,) = self
+            .connection
+            .query_unverified(self.canister, method, ())
+            .await?;
+        accepted(method, answer)
     }
 
     async fn update(

@@ -27,10 +27,13 @@ pub fn supported_standards() -> Vec<Standard> {
 }
 
 /// Declares the standard endpoints for a state that implements [`Shell`](crate::shell::Shell). The canister depends on
-/// `candid`, `ic-cdk`, `indus-api` and `serde_bytes` by these names.
+/// `candid`, `ic-cdk`, `indus-api`, `indus-kit`, `serde` and `serde_bytes` by these names.
 #[macro_export]
 macro_rules! standard_endpoints {
     ($state:ty) => {
+        // Candid's macros know types by plain paths only.
+        use indus_kit::http::{HttpRequest, HttpResponse};
+
         /// Decodes the one argument of a method, or rejects the call.
         fn argument<T: ::candid::CandidType + ::serde::de::DeserializeOwned>(bytes: Vec<u8>) -> T {
             $crate::shell::argument(&bytes)
@@ -41,8 +44,8 @@ macro_rules! standard_endpoints {
         #[::ic_cdk::query(decode_with = "argument", hidden)]
         #[::candid::candid_method(query)]
         fn certified_read(
-            paths: Vec<Vec<::serde_bytes::ByteBuf>>,
-        ) -> Result<::indus_api::CertifiedRead, ::indus_api::Error> {
+            paths: Vec<Vec<serde_bytes::ByteBuf>>,
+        ) -> Result<indus_api::CertifiedRead, indus_api::Error> {
             $crate::shell::certified_read::<$state>(&paths)
         }
 
@@ -51,15 +54,15 @@ macro_rules! standard_endpoints {
         #[::ic_cdk::query(decode_with = "argument", hidden)]
         #[::candid::candid_method(query)]
         fn certified_list(
-            args: ::indus_api::certified::CertifiedListArgs,
-        ) -> Result<::indus_api::CertifiedRead, ::indus_api::Error> {
+            args: indus_api::certified::CertifiedListArgs,
+        ) -> Result<indus_api::CertifiedRead, indus_api::Error> {
             $crate::shell::certified_list::<$state>(&args)
         }
 
         /// Everybody: the certified head of the audit log, its last block, and the root hash of each collection.
         #[::ic_cdk::query]
         #[::candid::candid_method(query)]
-        fn log_head() -> Result<::indus_api::CertifiedRead, ::indus_api::Error> {
+        fn log_head() -> Result<indus_api::CertifiedRead, indus_api::Error> {
             $crate::shell::log_head::<$state>()
         }
 
@@ -67,8 +70,8 @@ macro_rules! standard_endpoints {
         #[::ic_cdk::query(decode_with = "argument", hidden)]
         #[::candid::candid_method(query)]
         fn log_inclusion_proof(
-            args: ::indus_api::audit::InclusionArgs,
-        ) -> Result<::indus_api::audit::LogProof, ::indus_api::Error> {
+            args: indus_api::audit::InclusionArgs,
+        ) -> Result<indus_api::audit::LogProof, indus_api::Error> {
             $crate::shell::log_inclusion_proof::<$state>(&args)
         }
 
@@ -76,8 +79,8 @@ macro_rules! standard_endpoints {
         #[::ic_cdk::query(decode_with = "argument", hidden)]
         #[::candid::candid_method(query)]
         fn log_consistency_proof(
-            args: ::indus_api::audit::ConsistencyArgs,
-        ) -> Result<::indus_api::audit::LogProof, ::indus_api::Error> {
+            args: indus_api::audit::ConsistencyArgs,
+        ) -> Result<indus_api::audit::LogProof, indus_api::Error> {
             $crate::shell::log_consistency_proof::<$state>(&args)
         }
 
@@ -85,8 +88,8 @@ macro_rules! standard_endpoints {
         #[::ic_cdk::query(decode_with = "argument", hidden)]
         #[::candid::candid_method(query)]
         fn icrc3_get_blocks(
-            ranges: Vec<::indus_api::icrc3::GetBlocksArgs>,
-        ) -> ::indus_api::icrc3::GetBlocksResult {
+            ranges: Vec<indus_api::icrc3::GetBlocksArgs>,
+        ) -> indus_api::icrc3::GetBlocksResult {
             $crate::shell::icrc3_get_blocks::<$state>(&ranges)
         }
 
@@ -94,29 +97,29 @@ macro_rules! standard_endpoints {
         #[::ic_cdk::query(decode_with = "argument", hidden)]
         #[::candid::candid_method(query)]
         fn icrc3_get_archives(
-            _args: ::indus_api::icrc3::GetArchivesArgs,
-        ) -> Vec<::indus_api::icrc3::Archive> {
+            _args: indus_api::icrc3::GetArchivesArgs,
+        ) -> Vec<indus_api::icrc3::Archive> {
             Vec::new()
         }
 
         /// Everybody: the certificate of the last block (ICRC-3).
         #[::ic_cdk::query]
         #[::candid::candid_method(query)]
-        fn icrc3_get_tip_certificate() -> Option<::indus_api::icrc3::TipCertificate> {
+        fn icrc3_get_tip_certificate() -> Option<indus_api::icrc3::TipCertificate> {
             $crate::shell::icrc3_get_tip_certificate::<$state>()
         }
 
         /// Everybody: the types of the blocks (ICRC-3).
         #[::ic_cdk::query]
         #[::candid::candid_method(query)]
-        fn icrc3_supported_block_types() -> Vec<::indus_api::icrc3::BlockType> {
+        fn icrc3_supported_block_types() -> Vec<indus_api::icrc3::BlockType> {
             <$state as $crate::shell::Shell>::DEFINITION.supported_block_types()
         }
 
         /// Everybody: the standards that this canister keeps to (ICRC-10).
         #[::ic_cdk::query]
         #[::candid::candid_method(query)]
-        fn icrc10_supported_standards() -> Vec<::indus_api::icrc3::Standard> {
+        fn icrc10_supported_standards() -> Vec<indus_api::icrc3::Standard> {
             $crate::endpoints::supported_standards()
         }
 
@@ -124,31 +127,29 @@ macro_rules! standard_endpoints {
         #[::ic_cdk::update(decode_with = "argument", hidden)]
         #[::candid::candid_method(update)]
         fn icrc21_canister_call_consent_message(
-            request: ::indus_api::icrc21::ConsentMessageRequest,
-        ) -> Result<::indus_api::icrc21::ConsentInfo, ::indus_api::icrc21::Icrc21Error> {
+            request: indus_api::icrc21::ConsentMessageRequest,
+        ) -> Result<indus_api::icrc21::ConsentInfo, indus_api::icrc21::Icrc21Error> {
             $crate::icrc21::answer(&request, <$state as $crate::shell::Shell>::consent)
         }
 
         /// Everybody: version, sizes and maintenance of this installation. Not certified; answered during maintenance.
         #[::ic_cdk::query]
         #[::candid::candid_method(query)]
-        fn service_info() -> ::indus_api::service::ServiceInfo {
+        fn service_info() -> indus_api::service::ServiceInfo {
             $crate::shell::service_info::<$state>()
         }
 
         /// Controllers: ends the maintenance after an upgrade. Repeatable.
         #[::ic_cdk::update]
         #[::candid::candid_method(update)]
-        fn confirm_upgrade() -> Result<(), ::indus_api::Error> {
+        fn confirm_upgrade() -> Result<(), indus_api::Error> {
             $crate::shell::confirm_upgrade::<$state>()
         }
 
         /// Everybody: `/` for people, `/metrics` for Prometheus, with certified responses (HTTP gateway protocol).
         #[::ic_cdk::query(decode_with = "argument", hidden)]
         #[::candid::candid_method(query)]
-        fn http_request(
-            request: $crate::http::HttpRequest<'static>,
-        ) -> $crate::http::HttpResponse<'static> {
+        fn http_request(request: HttpRequest<'static>) -> HttpResponse<'static> {
             $crate::shell::http_request::<$state>(&request)
         }
     };

@@ -100,6 +100,15 @@ pub fn start<S: Shell, E: fmt::Display>(opened: Result<S, E>) {
     S::state().set(Some(state));
 }
 
+/// The same after an upgrade: notes it, and begins the maintenance.
+pub fn upgrade<S: Shell, E: fmt::Display>(opened: Result<S, E>) {
+    let opened = opened.map_err(|error| error.to_string());
+    start(opened.and_then(|mut state| {
+        let noted = state.kit_mut().upgraded(&context());
+        noted.map(|()| state).map_err(|error| error.to_string())
+    }));
+}
+
 /// Runs the logic of an update, and certifies what it changed.
 ///
 /// # Errors

@@ -1,13 +1,13 @@
 //! What a client that believes only the subnet's key can learn: decoded and hashed by `ic-certification`.
 
-use crate::setting::{APPLICANT, GOVERNOR, Setting, invalid_field, profile, record};
+use crate::setting::{APPLICANT, GOVERNOR, Setting, profile, record};
 use ic_certification::{HashTree, LookupResult};
 use indus_api::{
     Error,
     certified::{MAX_LABEL_BYTES, MAX_PATH_LABELS, MAX_PATHS},
     registry::organisation_path,
 };
-use registry::{State, organisations};
+use registry::State;
 use serde_bytes::ByteBuf;
 
 fn path(labels: &[&[u8]]) -> Vec<ByteBuf> {
@@ -18,11 +18,10 @@ fn path(labels: &[&[u8]]) -> Vec<ByteBuf> {
 }
 
 fn read(s: &Setting, paths: &[Vec<ByteBuf>]) -> Result<HashTree, Error> {
-    let read = organisations::certified_read(&s.state, Some(b"certificate".to_vec()), paths)?;
-    assert_eq!(read.certificate, b"certificate");
-    assert_eq!(read.witness[..3], [0xd9, 0xd9, 0xf7], "CBOR tag 55799");
-    let witness: HashTree = serde_cbor::from_slice(&read.witness).expect("CBOR of a hash tree");
-    assert_eq!(witness.digest(), s.state.certified_root());
+    let witness = s.state.kit.certified.witness_of_paths(paths, None)?;
+    assert_eq!(witness[..3], [0xd9, 0xd9, 0xf7], "CBOR tag 55799");
+    let witness: HashTree = serde_cbor::from_slice(&witness).expect("CBOR of a hash tree");
+    assert_eq!(witness.digest(), s.state.kit.certified.root_hash());
     Ok(witness)
 }
 
@@ -98,11 +97,11 @@ fn absence_is_proved_at_every_depth_and_in_an_empty_registry() {
 #[test]
 fn every_state_that_an_organisation_passes_is_certified() {
     let mut s = Setting::new();
-    let mut roots = vec![s.state.certified_root()];
+    let mut roots = vec![s.state.kit.certified.root_hash()];
     let pending = s.apply(APPLICANT, profile("nadra")).unwrap();
-    roots.push(s.state.certified_root());
+    roots.push(s.state.kit.certified.root_hash());
     let closed = s.close(GOVERNOR, pending.id, "no such office").unwrap();
-    roots.push(s.state.certified_root());
+    roots.push(s.state.kit.certified.root_hash());
     assert_eq!(
         s.certified(&organisation_path(pending.id)),
         Some(record(&closed))
@@ -126,7 +125,10 @@ fn a_reopened_state_certifies_the_same_root_whatever_order_things_changed_in() {
         let hash = s.hash(id);
         s.approve(GOVERNOR, id, &hash).unwrap();
         let reopened = State::open(s.memory.clone()).unwrap();
-        assert_eq!(reopened.certified_root(), s.state.certified_root());
+        assert_eq!(
+            reopened.kit.certified.root_hash(),
+            s.state.kit.certified.root_hash()
+        );
     }
 }
 
@@ -166,13 +168,4 @@ fn each_bad_path_is_refused() {
     );
     assert!(read(&s, &vec![good; MAX_PATHS]).is_ok());
     assert!(read(&s, &[path(&[&[7; MAX_LABEL_BYTES][..]; MAX_PATH_LABELS])]).is_ok());
-}
-
-#[test]
-fn without_a_certificate_a_read_answers_that_it_is_unavailable() {
-    let s = Setting::new();
-    let error = organisations::certified_read(&s.state, None, &[organisation_path(1)]).unwrap_err();
-    assert!(matches!(error, Error::Unavailable { canister, .. } if canister == "registry"));
-    let invalid = organisations::certified_read(&s.state, None, &[]);
-    assert_eq!(invalid_field(invalid), "paths");
 }

@@ -288,7 +288,7 @@ impl Model {
 }
 
 fn make(s: &mut Setting, model: &mut Model, call: Call) {
-    let before = s.state.certified_root();
+    let before = s.state.kit.certified.root_hash();
     let (answer, expected): (Answer, Answer) = match call {
         Call::Apply {
             caller,
@@ -339,13 +339,13 @@ fn make(s: &mut Setting, model: &mut Model, call: Call) {
         }
         Call::Reopen => {
             s.state = State::open(s.memory.clone()).unwrap();
-            assert_eq!(s.state.certified_root(), before);
+            assert_eq!(s.state.kit.certified.root_hash(), before);
             return;
         }
     };
     assert_eq!(answer, expected);
     if answer.is_err() {
-        assert_eq!(s.state.certified_root(), before);
+        assert_eq!(s.state.kit.certified.root_hash(), before);
     }
 }
 
@@ -364,10 +364,9 @@ proptest! {
         let next = model.organisations.len() as u64 + 1;
         prop_assert_eq!(s.certified(&organisation_path(next)), None);
 
-        let info = s.state.service_info();
         let pending = model.organisations.iter().filter(|one| one.state == OrganisationState::Pending);
-        prop_assert_eq!(info.organisations, next - 1);
-        prop_assert_eq!(info.pending, pending.count() as u64);
+        prop_assert_eq!(s.state.next_id(), next);
+        prop_assert_eq!(s.state.pending_count(), pending.count() as u64);
         for slug in &SLUGS[..3] {
             let active = model.organisations.iter().find(|one| is_active(one) && one.profile.slug == *slug);
             let found = organisations::get(&s.state, indus_api::registry::OrganisationKey::Slug((*slug).into()));

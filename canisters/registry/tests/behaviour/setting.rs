@@ -10,11 +10,13 @@ use indus_api::{
         OrganisationRecord, organisation_path,
     },
 };
-use registry::{Context, State, organisations};
+use indus_kit::Context;
+use registry::{State, organisations};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) const ANONYMOUS: u8 = 0;
+const INSTALLER: u8 = 99;
 pub(crate) const GOVERNOR: u8 = 1;
 pub(crate) const OTHER_GOVERNOR: u8 = 2;
 pub(crate) const APPLICANT: u8 = 10;
@@ -49,7 +51,13 @@ impl Setting {
     pub(crate) fn new() -> Self {
         let memory = VectorMemory::default();
         let governors = vec![person(GOVERNOR), person(OTHER_GOVERNOR)];
-        let state = State::create(memory.clone(), InitArgs { governors }).expect("a registry");
+        let installer = Context {
+            caller: person(INSTALLER),
+            time_ns: 1_000,
+        };
+        let mut state =
+            State::create(memory.clone(), &installer, InitArgs { governors }).expect("a registry");
+        state.kit.certified.commit();
         Self {
             memory,
             state,
@@ -72,7 +80,9 @@ impl Setting {
         profile: OrganisationProfile,
     ) -> Result<Organisation, Error> {
         let context = self.context(caller);
-        organisations::apply(&mut self.state, &context, profile)
+        let reply = organisations::apply(&mut self.state, &context, profile);
+        self.state.kit.certified.commit();
+        reply
     }
 
     pub(crate) fn approve(
@@ -86,7 +96,9 @@ impl Setting {
             id,
             application_hash: ByteBuf::from(hash),
         };
-        organisations::approve(&mut self.state, &context, args)
+        let reply = organisations::approve(&mut self.state, &context, args);
+        self.state.kit.certified.commit();
+        reply
     }
 
     pub(crate) fn close(
@@ -96,14 +108,13 @@ impl Setting {
         reason: &str,
     ) -> Result<Organisation, Error> {
         let context = self.context(caller);
-        organisations::close(
-            &mut self.state,
-            &context,
-            CloseArgs {
-                id,
-                reason: reason.into(),
-            },
-        )
+        let args = CloseArgs {
+            id,
+            reason: reason.into(),
+        };
+        let reply = organisations::close(&mut self.state, &context, args);
+        self.state.kit.certified.commit();
+        reply
     }
 
     /// An active organisation with this slug.
@@ -115,12 +126,14 @@ impl Setting {
 
     /// What the subnet would certify that there is at `path`, if anything.
     pub(crate) fn certified(&self, path: &[ByteBuf]) -> Option<Vec<u8>> {
-        let read = organisations::certified_read(&self.state, Some(vec![]), &[path.to_vec()])
+        let certified = &self.state.kit.certified;
+        let witness = certified
+            .witness_of_paths(&[path.to_vec()], None)
             .expect("a witness");
-        let witness: HashTree = serde_cbor::from_slice(&read.witness).expect("CBOR of a hash tree");
+        let witness: HashTree = serde_cbor::from_slice(&witness).expect("CBOR of a hash tree");
         assert_eq!(
             witness.digest(),
-            self.state.certified_root(),
+            self.state.kit.certified.root_hash(),
             "the witness is of another tree"
         );
         match witness.lookup_path(path) {
@@ -140,14 +153,17 @@ impl Setting {
         &mut self,
         call: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Error {
-        let (bytes, root) = (self.memory.borrow().clone(), self.state.certified_root());
+        let (bytes, root) = (
+            self.memory.borrow().clone(),
+            self.state.kit.certified.root_hash(),
+        );
         let error = call(self).expect_err("refused");
         assert!(
             *self.memory.borrow() == bytes,
             "a refused call has written to stable memory"
         );
         assert_eq!(
-            self.state.certified_root(),
+            self.state.kit.certified.root_hash(),
             root,
             "a refused call has changed what is certified"
         );
