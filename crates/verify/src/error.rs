@@ -135,10 +135,32 @@ pub enum VerifyError {
     /// The tree doesn't show what is at the path.
     #[error("nothing is proved about {path}")]
     Unknown { path: String },
+    /// It is proved that there is something at the path.
+    #[error("{path} is proved present")]
+    Present { path: String },
+    /// Entries may be hidden in a stretch that was to be shown whole: behind `after`, or from the beginning.
+    #[error("entries of {path} may be hidden {}", behind(.after))]
+    Hidden { path: String, after: Option<String> },
     /// The path ends above a leaf, or goes on below one.
     #[error("{path} is not the path of a leaf")]
     NotALeaf { path: String },
     /// A leaf does not decode to the type that is asked for; `reason` is Candid's.
     #[error("the leaf at {path} is not of the expected type: {reason}")]
     Value { path: String, reason: String },
+    /// The certified head of a log is not 32 bytes and the shortest LEB128 form of a 64-bit number.
+    #[error("the certified head of the log is malformed")]
+    LogHead,
+    /// The proof does not show that the log of `size` entries with that root has the entry at `index`.
+    #[error("it is not proved that the log of {size} entries has this entry {index}")]
+    NotIncluded { index: u64, size: u64 },
+    /// The proof does not show that the log of `to` entries begins with the log of `from` entries.
+    #[error("it is not proved that the log of {to} entries begins with the one of {from}")]
+    NotConsistent { from: u64, to: u64 },
+}
+
+fn behind(after: &Option<String>) -> String {
+    match after {
+        Some(label) => format!("behind {label}"),
+        None => String::from("before the first that is shown"),
+    }
 }

@@ -6,15 +6,23 @@
 //!              canister range)
 //! ```
 //!
+//! A witness proves leaves, absence, and stretches of a collection without a gap ([`VerifiedWitness`]). Behind it stands
+//! the audit log of the canister: proofs about it ([`log`]), its blocks ([`Chain`]), and the replay of what they changed
+//! ([`Audit`]), which shows that the log explains the whole certified state.
+//!
 //! Sources: the Internet Computer interface specification, "Certification" (hash trees, certificates,
-//! delegations, canister ranges) and RFC 8949 (CBOR).
+//! delegations, canister ranges), RFC 8949 (CBOR), RFC 9162 (Merkle trees of logs), ICRC-3 (blocks and their hashes) and
+//! `indus_api::audit` (what blocks of the suite's canisters hold).
 //!
 //! Invariants
-//! - No network, no clock, no randomness: the caller brings the bytes, the root key and the time.
-//! - One encoding of everything: what is accepted would be encoded to the same bytes again (self-described
-//!   CBOR, definite lengths, shortest integers, fixed order of fields, no trailing bytes, shortest LEB128).
+//! - No network, no clock, no randomness: the caller brings the bytes, the root key and the time. It runs wherever Rust
+//!   does, in a browser too.
+//! - One encoding of everything that is certified: what is accepted would be encoded to the same bytes again
+//!   (self-described CBOR, definite lengths, shortest integers, fixed order of fields, no trailing bytes, shortest
+//!   LEB128). Blocks may come in any Candid; their hash is the same.
 //! - No bytes make it panic, recurse or take more than a small multiple of their size.
-//! - It knows no canister: paths and types are the caller's.
+//! - It knows no canister: names of collections and types of leaves are the caller's.
+//! - It shares no code with the canisters whose answers it checks.
 //!
 //! Cost: a BLS check takes milliseconds, all the rest microseconds. [`Verifier`] remembers which
 //! signatures it found good, so that any number of witnesses under one certificate costs one or two checks.
@@ -35,22 +43,37 @@
 //! }
 //! ```
 
+mod audit;
 mod cbor;
 mod certificate;
+mod chain;
+mod collections;
+mod decode;
 mod error;
+pub mod icrc3;
 mod key;
 mod leb128;
+pub mod log;
+mod node;
+mod page;
 mod path;
 mod ranges;
 mod signatures;
 mod time;
 mod tree;
+mod trie;
 mod verified;
 mod verifier;
 mod witness;
 
+pub use audit::{Audit, AuditError};
+pub use chain::{Block, BlockFault, Chain};
+pub use collections::{ChangeFault, Collections, ImpossibleChange};
 pub use error::{Fault, Malformed, Part, VerifyError};
 pub use key::RootKey;
+pub use log::{LogHead, LogRoot};
+pub use node::leaf_hash;
+pub use page::{Entry, Page};
 pub use time::{Time, TimeBound};
 pub use tree::{Hash, HashTree, Lookup, MAX_DEPTH, MAX_TREE_BYTES};
 pub use verified::VerifiedCertificate;

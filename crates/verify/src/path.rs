@@ -5,28 +5,29 @@ use std::fmt::Write;
 /// `path` with a slash before each label; labels that aren't plain ASCII words are in hexadecimal.
 pub(crate) fn text<P: AsRef<[u8]>>(path: &[P]) -> String {
     let mut text = String::new();
-    for label in path {
-        let label = label.as_ref();
+    for part in path {
         text.push('/');
-        if !label.is_empty()
-            && label
-                .iter()
-                .all(|byte| byte.is_ascii_graphic() && *byte != b'/')
-        {
-            text.extend(label.iter().map(|byte| char::from(*byte)));
-        } else {
-            text.push_str("0x");
-            for byte in label {
-                // Writing to a string can't fail.
-                let _ = write!(text, "{byte:02x}");
-            }
-        }
+        text.push_str(&label(part.as_ref()));
     }
     if text.is_empty() {
         String::from("/")
     } else {
         text
     }
+}
+
+/// One label of a path.
+pub(crate) fn label(label: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'/';
+    if !label.is_empty() && label.iter().all(plain) {
+        return label.iter().map(|byte| char::from(*byte)).collect();
+    }
+    let mut text = String::from("0x");
+    for byte in label {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]

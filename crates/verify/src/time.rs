@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{Part, VerifyError};
 
 /// Nanoseconds since 1970-01-01 UTC, as the Internet Computer counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
 impl Time {

@@ -21,14 +21,14 @@
 //!
 //! Cost: reading takes time in proportion to the bytes, with one SHA-256 a node (0.2 s for the worst tree of
 //! 2 MiB); a node takes 16 bytes of memory and at least 2 of the encoding, of which a copy is kept. A lookup
-//! passes over the row at each label of the path.
+//! passes over the row at each label of the path. Hashes of subtrees are not kept: they are computed when asked for.
 
+use std::cmp::Ordering;
 use std::ops::Range;
-
-use sha2::{Digest, Sha256};
 
 use crate::cbor::Reader;
 use crate::error::{Fault, Malformed};
+use crate::node;
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -39,12 +39,6 @@ pub const MAX_DEPTH: usize = 128;
 
 /// Largest encoded tree, in bytes: above the largest answer of a canister.
 pub const MAX_TREE_BYTES: usize = 4 * 1024 * 1024;
-
-// Domain separators of the hashes: the length of a name, and the name.
-const EMPTY_DOMAIN: &[u8] = b"\x11ic-hashtree-empty";
-const FORK_DOMAIN: &[u8] = b"\x10ic-hashtree-fork";
-const LABELED_DOMAIN: &[u8] = b"\x13ic-hashtree-labeled";
-const LEAF_DOMAIN: &[u8] = b"\x10ic-hashtree-leaf";
 
 // Kinds of nodes.
 const EMPTY: u64 = 0;
@@ -64,9 +58,13 @@ struct Span {
 enum Node {
     Empty,
     Fork,
-    Labeled { label: Span, end: u32 },
+    Labeled {
+        label: Span,
+        end: u32,
+    },
     Leaf(Span),
-    Pruned,
+    /// Where its hash is.
+    Pruned(u32),
 }
 
 const _: () = assert!(size_of::<Node>() <= 16);
@@ -92,12 +90,17 @@ pub enum Lookup<'a> {
     NotALeaf,
 }
 
-/// What is below a label.
-enum Find {
-    Row(Range<usize>),
-    Absent,
-    Unknown,
-    InLeaf,
+/// What stands in a row, as far as it matters: forks and empty nodes hold nothing.
+pub(crate) enum Item<'a> {
+    /// A label, and the nodes below it.
+    Labeled {
+        label: &'a [u8],
+        below: Range<usize>,
+    },
+    /// Any number of labels, or a leaf.
+    Pruned,
+    /// A leaf alone.
+    Leaf,
 }
 
 /// A node whose subtree is being read.
@@ -147,7 +150,7 @@ impl HashTree {
             let mut complete = match (reader.array()?, reader.unsigned()?) {
                 (1, EMPTY) => {
                     nodes.push(Node::Empty);
-                    hash(EMPTY_DOMAIN, &[], &[])
+                    node::empty()
                 }
                 (3, FORK) => {
                     nodes.push(Node::Fork);
@@ -181,11 +184,12 @@ impl HashTree {
                     }
                     let contents = reader.bytes()?;
                     nodes.push(Node::Leaf(span(reader, start, contents)?));
-                    hash(LEAF_DOMAIN, contents, &[])
+                    node::leaf_hash(contents)
                 }
                 (2, PRUNED) => {
-                    nodes.push(Node::Pruned);
-                    *reader.bytes_of::<32>()?
+                    let hidden = reader.bytes_of::<32>()?;
+                    nodes.push(Node::Pruned(span(reader, start, hidden)?.start));
+                    *hidden
                 }
                 _ => return Err(reader.fault_at(at, Fault::Unexpected)),
             };
@@ -204,14 +208,14 @@ impl HashTree {
                         break;
                     }
                     Some(Open::Right(left)) => {
-                        complete = hash(FORK_DOMAIN, &left, &complete);
+                        complete = node::fork(&left, &complete);
                     }
                     Some(Open::Labeled { index, label, span }) => {
                         nodes[index] = Node::Labeled {
                             label: span,
                             end: narrow(reader, nodes.len())?,
                         };
-                        complete = hash(LABELED_DOMAIN, label, &complete);
+                        complete = node::labeled(label, &complete);
                         rows.pop();
                     }
                 }
@@ -226,15 +230,13 @@ impl HashTree {
 
     /// What the tree proves about `path`: the labels from the root to a leaf.
     pub fn lookup<P: AsRef<[u8]>>(&self, path: &[P]) -> Lookup<'_> {
-        let row = match self.find(path) {
-            Find::Row(row) => row,
-            Find::Absent => return Lookup::Absent,
-            Find::Unknown => return Lookup::Unknown,
-            Find::InLeaf => return Lookup::NotALeaf,
+        let row = match self.row(path) {
+            Ok(row) => row,
+            Err(lookup) => return lookup,
         };
         match self.nodes[row] {
             [Node::Leaf(contents)] => Lookup::Found(self.bytes(contents)),
-            [Node::Pruned] => Lookup::Unknown,
+            [Node::Pruned(_)] => Lookup::Unknown,
             [Node::Empty] => Lookup::Absent,
             _ => Lookup::NotALeaf,
         }
@@ -242,73 +244,98 @@ impl HashTree {
 
     /// The labels that are shown directly below `path`, in their order.
     pub(crate) fn labels<'a>(&'a self, path: &[&[u8]]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let row = match self.find(path) {
-            Find::Row(row) => row,
-            _ => 0..0,
-        };
+        self.items(self.row(path).unwrap_or_default())
+            .filter_map(|item| match item {
+                Item::Labeled { label, .. } => Some(label),
+                Item::Pruned | Item::Leaf => None,
+            })
+    }
+
+    /// The nodes below `path`: one subtree, of at least one node. What a lookup says if there are none.
+    pub(crate) fn row<P: AsRef<[u8]>>(&self, path: &[P]) -> Result<Range<usize>, Lookup<'static>> {
+        path.iter().try_fold(0..self.nodes.len(), |row, label| {
+            self.below(row, label.as_ref())
+        })
+    }
+
+    fn below(&self, row: Range<usize>, wanted: &[u8]) -> Result<Range<usize>, Lookup<'static>> {
+        // Something pruned stands between the last label that is too small and where we are.
+        let mut hidden = false;
+        for item in self.items(row) {
+            match item {
+                Item::Labeled { label, below } => match label.cmp(wanted) {
+                    Ordering::Less => hidden = false,
+                    Ordering::Equal => return Ok(below),
+                    Ordering::Greater => break,
+                },
+                Item::Pruned => hidden = true,
+                Item::Leaf => return Err(Lookup::NotALeaf),
+            }
+        }
+        Err(if hidden {
+            Lookup::Unknown
+        } else {
+            Lookup::Absent
+        })
+    }
+
+    /// What stands in `row`, from left to right.
+    pub(crate) fn items(&self, row: Range<usize>) -> impl Iterator<Item = Item<'_>> {
         let mut index = row.start;
         std::iter::from_fn(move || {
             while index < row.end {
-                match self.nodes[index] {
+                let at = index;
+                index += 1;
+                match self.nodes[at] {
                     Node::Labeled { label, end } => {
                         index = end as usize;
-                        return Some(self.bytes(label));
+                        return Some(Item::Labeled {
+                            label: self.bytes(label),
+                            below: at + 1..index,
+                        });
                     }
-                    _ => index += 1,
+                    Node::Pruned(_) => return Some(Item::Pruned),
+                    Node::Leaf(_) => return Some(Item::Leaf),
+                    Node::Empty | Node::Fork => {}
                 }
             }
             None
         })
     }
 
-    fn find<P: AsRef<[u8]>>(&self, path: &[P]) -> Find {
-        let mut row = 0..self.nodes.len();
-        for label in path {
-            match self.find_label(row, label.as_ref()) {
-                Find::Row(below) => row = below,
-                other => return other,
-            }
+    /// The contents of the leaf that is all of `row`.
+    pub(crate) fn contents(&self, row: Range<usize>) -> Option<&[u8]> {
+        match self.nodes[row] {
+            [Node::Leaf(contents)] => Some(self.bytes(contents)),
+            _ => None,
         }
-        Find::Row(row)
     }
 
-    fn find_label(&self, row: Range<usize>, wanted: &[u8]) -> Find {
-        // Something pruned stands between the last label that is too small and where we are.
-        let mut hidden = false;
-        let mut index = row.start;
-        while index < row.end {
-            match self.nodes[index] {
-                Node::Labeled { label, end } => {
-                    let end = end as usize;
-                    match self.bytes(label).cmp(wanted) {
-                        std::cmp::Ordering::Less => hidden = false,
-                        std::cmp::Ordering::Equal => return Find::Row(index + 1..end),
-                        std::cmp::Ordering::Greater => break,
-                    }
-                    index = end;
-                    continue;
+    /// The hash of the subtree that is all of `row`, as [`HashTree::row`] and [`HashTree::items`] give rows.
+    pub(crate) fn hash_of(&self, row: Range<usize>) -> Hash {
+        // From the last node to the first, the hashes of a node's children are the last ones that were put here.
+        let mut hashes: Vec<Hash> = Vec::new();
+        for node in self.nodes[row].iter().rev() {
+            let mut child = || hashes.pop().unwrap_or_default();
+            let hash = match *node {
+                Node::Empty => node::empty(),
+                Node::Fork => node::fork(&child(), &child()),
+                Node::Labeled { label, .. } => node::labeled(self.bytes(label), &child()),
+                Node::Leaf(contents) => node::leaf_hash(self.bytes(contents)),
+                Node::Pruned(start) => {
+                    let mut hash = Hash::default();
+                    hash.copy_from_slice(self.bytes(Span { start, length: 32 }));
+                    hash
                 }
-                Node::Pruned => hidden = true,
-                Node::Leaf(_) => return Find::InLeaf,
-                Node::Empty | Node::Fork => {}
-            }
-            index += 1;
+            };
+            hashes.push(hash);
         }
-        if hidden { Find::Unknown } else { Find::Absent }
+        hashes.pop().unwrap_or_default()
     }
 
     fn bytes(&self, span: Span) -> &[u8] {
         &self.encoded[span.start as usize..][..span.length as usize]
     }
-}
-
-fn hash(domain: &[u8], first: &[u8], second: &[u8]) -> Hash {
-    Sha256::new()
-        .chain_update(domain)
-        .chain_update(first)
-        .chain_update(second)
-        .finalize()
-        .into()
 }
 
 /// Where the last `part.len()` bytes that `reader` read are, counted from `start`.

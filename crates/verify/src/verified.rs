@@ -135,11 +135,18 @@ pub(crate) fn found<'a, P: AsRef<[u8]>>(
     lookup: Lookup<'a>,
     path: &[P],
 ) -> Result<&'a [u8], VerifyError> {
-    let path = || path::text(path);
     match lookup {
         Lookup::Found(leaf) => Ok(leaf),
-        Lookup::Absent => Err(VerifyError::Absent { path: path() }),
-        Lookup::Unknown => Err(VerifyError::Unknown { path: path() }),
-        Lookup::NotALeaf => Err(VerifyError::NotALeaf { path: path() }),
+        other => Err(missing(other, path)),
+    }
+}
+
+/// Why a lookup of `path` found no leaf.
+pub(crate) fn missing<P: AsRef<[u8]>>(lookup: Lookup<'_>, path: &[P]) -> VerifyError {
+    let path = path::text(path);
+    match lookup {
+        Lookup::Absent => VerifyError::Absent { path },
+        Lookup::Unknown => VerifyError::Unknown { path },
+        Lookup::NotALeaf | Lookup::Found(_) => VerifyError::NotALeaf { path },
     }
 }

@@ -222,6 +222,15 @@ impl Network {
         cbor(&tree(&self.data))
     }
 
+    /// A verified certificate of a network in which the canister certifies the tree with the hash `root`.
+    pub(crate) fn certifying(root: [u8; 32]) -> VerifiedCertificate {
+        let mut network = Self::new();
+        let id = network.canister.as_slice();
+        let certified_data = path(&[b"canister", id, b"certified_data"]);
+        network.state.insert(certified_data, root.to_vec());
+        network.verify().unwrap()
+    }
+
     pub(crate) fn verifier(&self) -> Verifier {
         Verifier::new(self.root.root_key())
     }

@@ -1,0 +1,189 @@
+//! The audit log as a chain of ICRC-3 blocks (`indus_api::audit`).
+//!
+//! Each block names the hash of the block before it, so the last hash stands for all of them. The same hashes are the
+//! entries of the log's tree, which is built here beside the chain.
+//!
+//! Invariants
+//! - A block that is refused changes nothing.
+//! - No block is believed before its fields were checked: hashing takes time in proportion to what is left then.
+//!
+//! Cost: about 12 SHA-256 for a small block, and one Candid decoding of its event.
+
+use indus_api::audit::{AuditEvent, LAST_BLOCK_HASH, LAST_BLOCK_INDEX};
+use indus_api::icrc3::Value;
+use thiserror::Error;
+
+use crate::audit::AuditError;
+use crate::collections::ImpossibleChange;
+use crate::decode;
+use crate::icrc3;
+use crate::leb128;
+use crate::log::{LogHead, LogRoot};
+use crate::time::Time;
+use crate::tree::Hash;
+use crate::witness::VerifiedWitness;
+
+/// A block of the audit log that fits behind the ones before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its place in the log, from 0.
+    pub index: u64,
+    /// Its ICRC-3 hash, which is its entry in the log's tree.
+    pub hash: Hash,
+    /// What happened.
+    pub block_type: String,
+    /// When, by the subnet's time.
+    pub time: Time,
+    /// Who did it, and which leaves changed.
+    pub event: AuditEvent,
+}
+
+/// What is wrong with a block.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BlockFault {
+    /// Another block comes next.
+    #[error("block {expected} comes next")]
+    Index { expected: u64 },
+    /// It is not a map of `btype` (Text), `ts` (Nat of 64 bits), `tx` (Blob) and, but for block 0, `phash` (Blob), each
+    /// once and nothing else.
+    #[error("its fields are not those of a block of an audit log")]
+    Fields,
+    /// Its `phash` is not the hash of the block before.
+    #[error("it does not follow the block before it: its phash is another")]
+    Parent,
+    /// It is of an earlier time than the block before.
+    #[error("its time is {time}, the block before it is of {before}")]
+    Time { time: Time, before: Time },
+    /// Its `tx` is not Candid of an event; `reason` is Candid's.
+    #[error("its event can't be read: {reason}")]
+    Event { reason: String },
+    /// A change that it lists is impossible after the blocks before.
+    #[error("{0}")]
+    Change(#[from] ImpossibleChange),
+}
+
+/// A chain of blocks up to the last one that was appended.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    log: LogRoot,
+    /// Of the last block, if there is one.
+    hash: Hash,
+    time: Time,
+}
+
+impl Chain {
+    /// Goes on behind the block with `hash` and `time`, which is the last one of `log`. All three were verified before:
+    /// they are what [`Chain::log`], [`Chain::last_hash`] and [`Chain::last_time`] gave, or what a certificate proved.
+    ///
+    /// If the log is empty, the hash and the time don't matter.
+    pub fn resume(log: LogRoot, hash: Hash, time: Time) -> Self {
+        Self { log, hash, time }
+    }
+
+    /// The tree over the blocks; its size is the index of the next block.
+    pub fn log(&self) -> &LogRoot {
+        &self.log
+    }
+
+    /// The hash of the last block.
+    pub fn last_hash(&self) -> Option<Hash> {
+        (self.log.size() > 0).then_some(self.hash)
+    }
+
+    /// The time of the last block.
+    pub fn last_time(&self) -> Option<Time> {
+        (self.log.size() > 0).then_some(self.time)
+    }
+
+    /// Appends block `index`. That its changes are possible is for [`Audit`](crate::Audit) to say.
+    ///
+    /// Errors: [`AuditError::Block`].
+    pub fn append(&mut self, index: u64, block: &Value) -> Result<Block, AuditError> {
+        let block = self
+            .next(index, block)
+            .map_err(|fault| AuditError::Block { index, fault })?;
+        self.push(&block);
+        Ok(block)
+    }
+
+    /// What `block` says, if it can be the next one.
+    pub(crate) fn next(&self, index: u64, block: &Value) -> Result<Block, BlockFault> {
+        let expected = self.log.size();
+        if index != expected {
+            return Err(BlockFault::Index { expected });
+        }
+        let Value::Map(fields) = block else {
+            return Err(BlockFault::Fields);
+        };
+        // As many fields as there must be, and each of them there: each once.
+        let parent = self.last_hash();
+        if fields.len() != 3 + usize::from(parent.is_some()) {
+            return Err(BlockFault::Fields);
+        }
+        let field = |wanted| {
+            let field = fields.iter().find(|(name, _)| name == wanted);
+            field.map(|(_, value)| value)
+        };
+        if let Some(parent) = parent {
+            match field("phash") {
+                Some(Value::Blob(hash)) if *hash == parent => {}
+                Some(Value::Blob(_)) => return Err(BlockFault::Parent),
+                _ => return Err(BlockFault::Fields),
+            }
+        }
+        let (Some(Value::Text(block_type)), Some(Value::Nat(time)), Some(Value::Blob(event))) =
+            (field("btype"), field("ts"), field("tx"))
+        else {
+            return Err(BlockFault::Fields);
+        };
+        let time = u64::try_from(&time.0).map_err(|_| BlockFault::Fields)?;
+        let time = Time::from_nanos(time);
+        if let Some(before) = self.last_time()
+            && time < before
+        {
+            return Err(BlockFault::Time { time, before });
+        }
+        Ok(Block {
+            index,
+            hash: icrc3::hash(block),
+            block_type: block_type.clone(),
+            time,
+            event: decode::one(event).map_err(|reason| BlockFault::Event { reason })?,
+        })
+    }
+
+    /// Appends what [`Chain::next`] gave.
+    pub(crate) fn push(&mut self, block: &Block) {
+        self.log.append(&block.hash);
+        self.hash = block.hash;
+        self.time = block.time;
+    }
+
+    /// Verifies that this is the whole log that the canister certified: `log`, `last_block_hash` and `last_block_index`.
+    /// The last two are absent exactly if the log is empty.
+    ///
+    /// Errors: [`AuditError::Size`], [`AuditError::Log`], [`AuditError::LastBlock`], and [`AuditError::Witness`] if the
+    /// witness doesn't show all of them.
+    pub fn check(&self, witness: &VerifiedWitness) -> Result<LogHead, AuditError> {
+        let head = witness.log_head()?;
+        if head.size != self.log.size() {
+            return Err(AuditError::Size {
+                certified: head.size,
+                size: self.log.size(),
+            });
+        }
+        if head.root != self.log.root() {
+            return Err(AuditError::Log);
+        }
+        let Some(hash) = self.last_hash() else {
+            witness.absent(&[LAST_BLOCK_HASH])?;
+            witness.absent(&[LAST_BLOCK_INDEX])?;
+            return Ok(head);
+        };
+        let index = leb128::decode(witness.leaf(&[LAST_BLOCK_INDEX])?);
+        if witness.leaf(&[LAST_BLOCK_HASH])? != hash || index != Ok(head.size - 1) {
+            return Err(AuditError::LastBlock);
+        }
+        Ok(head)
+    }
+}
