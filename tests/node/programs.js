@@ -20,6 +20,15 @@ export function program(name) {
   return path;
 }
 
+/** The offline verifier; what must be built if it isn't there. */
+export async function verifierModule() {
+  const path = resolve(import.meta.dirname, '../../target/verifier/indus_verify.js');
+  if (!existsSync(path)) {
+    throw new Error(`there is no ${path}: scripts/build-verifier`);
+  }
+  return (await import(path)).default;
+}
+
 /** A folder that is gone when the test has ended. */
 export function folder(test) {
   const path = mkdtempSync(join(tmpdir(), 'node-clients-'));

@@ -31,8 +31,11 @@
 use std::ops::Bound;
 use std::str;
 
+use candid::{CandidType, Int, Nat};
 use indus_api::audit::AuditEvent;
-use indus_api::icrc3::{GetBlocksResult, Value};
+use indus_api::icrc3::Value;
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
 use thiserror::Error;
 
 use crate::chain::{Block, BlockFault, Chain};
@@ -53,7 +56,7 @@ pub enum AuditError {
     /// A block is wrong.
     #[error("block {index}: {fault}")]
     Block { index: u64, fault: BlockFault },
-    /// A page is not Candid of the answer to `icrc3_get_blocks`; `reason` is Candid's.
+    /// A page is not Candid of the answer to `icrc3_get_blocks` with blocks as an audit log has them; `reason` is Candid's.
     #[error("the page of blocks can't be read: {reason}")]
     Page { reason: String },
     /// A page has no blocks, though some were left to come.
@@ -74,6 +77,48 @@ pub enum AuditError {
     /// The witness doesn't show what it must.
     #[error(transparent)]
     Witness(#[from] VerifyError),
+}
+
+/// Most work for what an answer with blocks has beside them, in Candid's units.
+const SKIPPING_QUOTA: usize = 1_000;
+
+/// What matters of a [`GetBlocksResult`](indus_api::icrc3::GetBlocksResult).
+#[derive(CandidType, Deserialize)]
+struct Page {
+    blocks: Vec<PageBlock>,
+}
+
+#[derive(CandidType, Deserialize)]
+struct PageBlock {
+    id: Nat,
+    block: PageValue,
+}
+
+/// The values that blocks of an audit log are made of: no value is inside of another's.
+#[derive(CandidType, Deserialize)]
+enum PageValue {
+    Map(Vec<(String, Field)>),
+}
+
+#[derive(CandidType, Deserialize)]
+enum Field {
+    Blob(ByteBuf),
+    Text(String),
+    Nat(Nat),
+    Int(Int),
+}
+
+impl From<PageValue> for Value {
+    fn from(PageValue::Map(fields): PageValue) -> Self {
+        let value = |field| match field {
+            Field::Blob(bytes) => Self::Blob(bytes),
+            Field::Text(text) => Self::Text(text),
+            Field::Nat(number) => Self::Nat(number),
+            Field::Int(number) => Self::Int(number),
+        };
+        let fields = fields.into_iter().map(|(name, field)| (name, value(field)));
+        Self::Map(fields.collect())
+    }
 }
 
 /// The log and the collections of a canister, as far as blocks were given.
@@ -120,22 +165,22 @@ impl Audit {
         Ok(block)
     }
 
-    /// Appends the blocks of a Candid-encoded answer to `icrc3_get_blocks` (a [`GetBlocksResult`]), which must be the next
+    /// Appends the blocks of a Candid-encoded answer to `icrc3_get_blocks` (a [`GetBlocksResult`](indus_api::icrc3::GetBlocksResult)), which must be the next
     /// ones in their order. Those from index `until` on are left alone: the size of the head that is to be checked, since
     /// the log may have grown. Of a page with a wrong block the ones before it stay appended.
     ///
     /// Errors: [`AuditError::Page`], [`AuditError::Block`], and [`AuditError::Missing`] if there are none, though fewer
     /// than `until` were given.
     pub fn page(&mut self, reply: &[u8], until: u64) -> Result<Vec<Block>, AuditError> {
-        let page: GetBlocksResult =
-            decode::one(reply).map_err(|reason| AuditError::Page { reason })?;
+        let page: Page =
+            decode::one(reply, SKIPPING_QUOTA).map_err(|reason| AuditError::Page { reason })?;
         let mut appended = Vec::new();
-        for block in &page.blocks {
+        for block in page.blocks {
             if self.size() >= until {
                 return Ok(appended);
             }
             let index = u64::try_from(&block.id.0).unwrap_or(u64::MAX);
-            appended.push(self.append(index, &block.block)?);
+            appended.push(self.append(index, &block.block.into())?);
         }
         if appended.is_empty() && self.size() < until {
             return Err(AuditError::Missing { index: self.size() });

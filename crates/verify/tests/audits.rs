@@ -520,3 +520,17 @@ fn a_page_of_blocks_cut_anywhere_is_refused() {
         assert!(matches!(refused, Err(AuditError::Page { .. })), "{length}");
     }
 }
+
+#[test]
+fn a_page_with_another_block_than_audit_logs_have_is_refused() {
+    for block in [
+        Value::Array(vec![]),
+        Value::Map(vec![field("tx", Value::Map(vec![]))]),
+        Value::Map(vec![field("tx", Value::Array(vec![]))]),
+    ] {
+        let mut canister = Canister::default();
+        canister.blocks.push(block);
+        let refused = Audit::default().page(&canister.get_blocks(0, 1), UNTIL_THE_END);
+        assert!(matches!(refused, Err(AuditError::Page { .. })));
+    }
+}
