@@ -124,7 +124,6 @@ fn get_organisation(key: OrganisationKey) -> Result<Organisation, Error> {
 
 /// Everybody: the governors, at most 25. Not certified: that is the collection `governors`.
 #[query]
-#[candid_method(query)]
 fn list_governors() -> Result<Vec<Principal>, Error> {
     shell::query(|state: &Registry, _| state.governors())
 }
