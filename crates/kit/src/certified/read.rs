@@ -130,7 +130,8 @@ impl<M: Memory> Certified<M> {
             limit: usize::try_from(*limit).unwrap_or_default(),
         };
         let asked = Asked {
-            root: BTreeSet::from([DATA.as_bytes()]),
+            // With the head of the log, so that pages read at different times can be rolled forward to one head.
+            root: BTreeSet::from([DATA.as_bytes(), LOG.as_bytes()]),
             collections: BTreeMap::from([(collection.as_bytes(), vec![page])]),
             http_expr: None,
         };
