@@ -66,6 +66,16 @@ impl Encoder {
         self.0.extend_from_slice(subtree);
     }
 
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back what was written behind the first `length` bytes.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.0.truncate(length);
+    }
+
     fn bytes(&mut self, bytes: &[u8]) {
         const BYTE_STRING: u8 = 0x40;
         let length = bytes.len();

@@ -186,9 +186,7 @@ impl<M: Memory> CertifiedMap<M> {
     /// The hash at `key`, staged changes included; none if the key is absent, or of another length.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Hash> {
-        self.nearest(key)
-            .filter(|nearest| nearest.leaf.key() == key)
-            .map(|nearest| nearest.leaf.value)
+        self.find(key).map(|leaf| leaf.value())
     }
 
     /// Stages that `key` has a value whose leaf node has the hash `value` (see [`sha256::leaf`]); what it had before.
@@ -237,7 +235,7 @@ impl<M: Memory> CertifiedMap<M> {
             .after(after)
             .take_while(|leaf| until.is_none_or(|until| leaf.key() <= until))
             .take(limit)
-            .map(|leaf| (leaf.key().to_vec(), leaf.value))
+            .map(|leaf| (leaf.key().to_vec(), leaf.value()))
             .collect())
     }
 
@@ -256,9 +254,7 @@ impl<M: Memory> CertifiedMap<M> {
         if !self.is_committed() {
             return Err(MapError::Uncommitted);
         }
-        let shown = self.shown(requests)?;
-        self.encode(&shown, contents, encoder);
-        Ok(())
+        self.write_witness(requests, contents, encoder)
     }
 
     fn check_key(&self, key: &[u8]) -> Result<(), MapError> {

@@ -22,35 +22,52 @@ pub(super) fn leaf_bytes(key_bytes: usize) -> u64 {
     (key_bytes as u64 + 32).next_multiple_of(8)
 }
 
-/// Where a node is, and which kind it is.
+/// Where a node is, and which kind it is: the address of its slot or, while it is staged, its index. Addresses are
+/// multiples of 8, so that the lowest bits tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Link {
-    /// A fork at this address.
-    Fork(u64),
-    /// A leaf at this address.
-    Leaf(u64),
-    /// A staged fork, by its index.
-    StagedFork(usize),
-    /// A staged leaf, by its index.
-    StagedLeaf(usize),
-}
+pub(super) struct Link(u64);
 
 impl Link {
-    /// As it is stored. Staged nodes have none: they get an address before anything links to them.
-    pub(super) fn stored(self) -> u64 {
-        match self {
-            Self::Fork(address) => address,
-            Self::Leaf(address) => address | 1,
-            Self::StagedFork(_) | Self::StagedLeaf(_) => 0,
-        }
+    const LEAF: u64 = 1;
+    /// Never stored: staged nodes get an address before anything that links to them is written.
+    const STAGED: u64 = 2;
+    const KIND_BITS: u32 = 3;
+
+    pub(super) fn fork(address: u64) -> Self {
+        Self(address)
     }
 
-    pub(super) fn from_stored(link: u64) -> Option<Self> {
-        match link {
-            0 => None,
-            leaf if leaf & 1 == 1 => Some(Self::Leaf(leaf & !1)),
-            fork => Some(Self::Fork(fork)),
+    pub(super) fn leaf(address: u64) -> Self {
+        Self(address | Self::LEAF)
+    }
+
+    pub(super) fn staged_fork(index: usize) -> Self {
+        Self((index as u64) << Self::KIND_BITS | Self::STAGED)
+    }
+
+    pub(super) fn staged_leaf(index: usize) -> Self {
+        Self((index as u64) << Self::KIND_BITS | Self::STAGED | Self::LEAF)
+    }
+
+    pub(super) fn is_leaf(self) -> bool {
+        self.0 & Self::LEAF != 0
+    }
+
+    /// The index, if the node is staged.
+    pub(super) fn staged(self) -> Option<usize> {
+        if self.0 & Self::STAGED == 0 {
+            return None;
         }
+        usize::try_from(self.0 >> Self::KIND_BITS).ok()
+    }
+
+    /// The address, if the node is not staged.
+    pub(super) fn address(self) -> u64 {
+        self.0 & !Self::LEAF
+    }
+
+    fn from_stored(link: u64) -> Option<Self> {
+        (link != 0).then_some(Self(link))
     }
 }
 
@@ -111,7 +128,7 @@ impl Header {
             address == 0
                 || (address.is_multiple_of(8) && (HEADER_BYTES..header.end).contains(&address))
         };
-        let root = header.root.map_or(0, Link::stored) & !1;
+        let root = header.root.map_or(0, Link::address);
         let sound = (1..=MAX_KEY).contains(&header.key_bytes)
             && bytes[6..8] == [0, 0]
             && (HEADER_BYTES..=size).contains(&header.end)
@@ -147,7 +164,7 @@ impl Header {
         bytes[3] = VERSION;
         let key_bytes = u16::try_from(self.key_bytes).unwrap_or_default();
         bytes[4..6].copy_from_slice(&key_bytes.to_le_bytes());
-        let root = self.root.map_or(0, Link::stored);
+        let root = self.root.map_or(0, |link| link.0);
         let numbers = [
             self.len,
             root,
@@ -164,85 +181,118 @@ impl Header {
     }
 }
 
-/// A fork. Where a side is staged and changed, its hash is known at the commit only.
-#[derive(Clone, Debug)]
-pub(super) struct Fork {
-    pub(super) bit: u16,
-    pub(super) sides: [Link; 2],
-    pub(super) heights: [u8; 2],
-    pub(super) hashes: [Hash; 2],
-}
+/// A fork, as the bytes of its slot. Where a side is staged and changed, its hash is known at the commit only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fork([u8; FORK_SIZE]);
 
 impl Fork {
-    pub(super) fn read<M: Memory>(memory: &M, address: u64) -> Self {
-        let mut bytes = [0; FORK_SIZE];
-        memory.read(address, &mut bytes);
-        let link = |at: usize| {
-            let mut link = [0; 8];
-            link[..6].copy_from_slice(&bytes[at..at + 6]);
-            // No fork links to nothing; a leaf at 0 would be the header, where no key can be equal to anything.
-            Link::from_stored(u64::from_le_bytes(link)).unwrap_or(Link::Leaf(0))
-        };
-        Self {
-            bit: u16::from_le_bytes(array(&bytes[12..])),
-            sides: [link(0), link(6)],
-            heights: [bytes[14], bytes[15]],
-            hashes: [array(&bytes[16..]), array(&bytes[48..])],
-        }
+    /// Room to read a fork into.
+    pub(super) const ROOM: Self = Self([0; FORK_SIZE]);
+
+    const LINK: usize = 6;
+    const BIT: usize = 12;
+    const HEIGHTS: usize = 14;
+    const HASHES: usize = 16;
+
+    pub(super) fn read<M: Memory>(&mut self, memory: &M, address: u64) {
+        memory.read(address, &mut self.0);
     }
 
     pub(super) fn write<M: Memory>(&self, memory: &M, address: u64) {
-        let mut bytes = [0; FORK_SIZE];
-        for (at, side) in [(0, self.sides[0]), (6, self.sides[1])] {
-            bytes[at..at + 6].copy_from_slice(&side.stored().to_le_bytes()[..6]);
-        }
-        bytes[12..14].copy_from_slice(&self.bit.to_le_bytes());
-        bytes[14..16].copy_from_slice(&self.heights);
-        bytes[16..48].copy_from_slice(&self.hashes[0]);
-        bytes[48..].copy_from_slice(&self.hashes[1]);
-        memory.write(address, &bytes);
+        memory.write(address, &self.0);
+    }
+
+    pub(super) fn bit(&self) -> u16 {
+        u16::from_le_bytes(array(&self.0[Self::BIT..]))
+    }
+
+    pub(super) fn set_bit(&mut self, bit: u16) {
+        self.0[Self::BIT..Self::HEIGHTS].copy_from_slice(&bit.to_le_bytes());
+    }
+
+    pub(super) fn link(&self, side: usize) -> Link {
+        const MASK: u64 = (1 << 48) - 1;
+        Link(u64::from_le_bytes(array(&self.0[Self::LINK * side..])) & MASK)
+    }
+
+    pub(super) fn set_link(&mut self, side: usize, link: Link) {
+        let at = Self::LINK * side;
+        self.0[at..at + Self::LINK].copy_from_slice(&link.0.to_le_bytes()[..Self::LINK]);
+    }
+
+    /// Forks above one another on one side.
+    pub(super) fn side_height(&self, side: usize) -> u8 {
+        self.0[Self::HEIGHTS + side]
+    }
+
+    pub(super) fn set_side_height(&mut self, side: usize, height: u8) {
+        self.0[Self::HEIGHTS + side] = height;
     }
 
     /// Forks above one another, this one included.
     pub(super) fn height(&self) -> u8 {
-        self.heights[0].max(self.heights[1]).saturating_add(1)
+        self.side_height(0)
+            .max(self.side_height(1))
+            .saturating_add(1)
+    }
+
+    /// The hash of one side.
+    pub(super) fn side_hash(&self, side: usize) -> &Hash {
+        &self.hashes().as_chunks().0[side]
+    }
+
+    pub(super) fn set_side_hash(&mut self, side: usize, hash: &Hash) {
+        self.0[Self::HASHES..].as_chunks_mut().0[side] = *hash;
+    }
+
+    /// The hashes of both sides: what its own hash is made of.
+    pub(super) fn hashes(&self) -> &[u8; 64] {
+        const { assert!(FORK_SIZE == Fork::HASHES + 64) };
+        self.0.last_chunk().unwrap_or(&[0; 64])
     }
 }
 
-/// A leaf: a key, and the hash of the leaf node of its value.
-#[derive(Clone, Debug)]
+/// A leaf, as the bytes of its slot: a key, and the hash of the leaf node of its value.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Leaf {
-    key: [u8; MAX_KEY],
+    bytes: [u8; MAX_LEAF_SIZE],
     key_bytes: usize,
-    pub(super) value: Hash,
 }
 
 impl Leaf {
-    pub(super) fn new(key: &[u8], value: Hash) -> Self {
+    pub(super) fn new(key: &[u8], value: &Hash) -> Self {
         let mut leaf = Self {
-            key: [0; MAX_KEY],
+            bytes: [0; MAX_LEAF_SIZE],
             key_bytes: key.len(),
-            value,
         };
-        leaf.key[..key.len()].copy_from_slice(key);
+        leaf.bytes[..key.len()].copy_from_slice(key);
+        leaf.set_value(value);
         leaf
     }
 
     pub(super) fn key(&self) -> &[u8] {
-        &self.key[..self.key_bytes]
+        &self.bytes[..self.key_bytes]
+    }
+
+    pub(super) fn value(&self) -> Hash {
+        array(&self.bytes[self.key_bytes..])
+    }
+
+    pub(super) fn set_value(&mut self, value: &Hash) {
+        self.bytes[self.key_bytes..self.key_bytes + 32].copy_from_slice(value);
     }
 
     pub(super) fn read<M: Memory>(memory: &M, address: u64, key_bytes: usize) -> Self {
-        let mut bytes = [0; MAX_LEAF_SIZE];
-        memory.read(address, &mut bytes[..key_bytes + 32]);
-        Self::new(&bytes[..key_bytes], array(&bytes[key_bytes..]))
+        let mut leaf = Self {
+            bytes: [0; MAX_LEAF_SIZE],
+            key_bytes,
+        };
+        memory.read(address, &mut leaf.bytes[..key_bytes + 32]);
+        leaf
     }
 
     pub(super) fn write<M: Memory>(&self, memory: &M, address: u64) {
-        let mut bytes = [0; MAX_LEAF_SIZE];
-        bytes[..self.key_bytes].copy_from_slice(self.key());
-        bytes[self.key_bytes..self.key_bytes + 32].copy_from_slice(&self.value);
-        memory.write(address, &bytes[..self.key_bytes + 32]);
+        memory.write(address, &self.bytes[..self.key_bytes + 32]);
     }
 }
 

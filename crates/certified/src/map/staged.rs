@@ -2,6 +2,9 @@
 //!
 //! The first change on a way down copies its forks; the next ones find them there. A fork is *changed* if anything below
 //! it is; then all forks above it are. The commit passes over the changed ones, children before parents.
+//!
+//! Forks stay the bytes that they are in memory: their hashes are hashed where they lie, and the slots of one way are
+//! kept from commit to commit. So a fork of a way costs little but its two blocks of SHA-256, a read and a write.
 
 use ic_stable_structures::Memory;
 
@@ -14,7 +17,7 @@ use crate::{Hash, sha256};
 /// The staged part.
 #[derive(Default)]
 pub(super) struct Staged {
-    forks: Vec<StagedFork>,
+    forks: Forks,
     leaves: Vec<StagedLeaf>,
     /// The root, if it is staged or removed.
     root: Option<Option<Link>>,
@@ -24,6 +27,13 @@ pub(super) struct Staged {
     /// Slots of what was removed.
     freed_forks: Vec<u64>,
     freed_leaves: Vec<u64>,
+}
+
+/// Staged forks, and behind them room for more.
+#[derive(Default)]
+struct Forks {
+    slots: Vec<StagedFork>,
+    used: usize,
 }
 
 struct StagedFork {
@@ -41,6 +51,34 @@ struct StagedLeaf {
 /// A staged fork on a way down, and the side that the way takes.
 type Step = (usize, usize);
 
+impl Forks {
+    /// Room for a fork: its index, and bytes to be overwritten.
+    fn add(&mut self, address: Option<u64>) -> (usize, &mut Fork) {
+        let index = self.used;
+        if index == self.slots.len() {
+            self.slots.push(StagedFork {
+                fork: Fork::ROOM,
+                address: None,
+                changed: false,
+            });
+        }
+        self.used += 1;
+        let slot = &mut self.slots[index];
+        slot.address = address;
+        slot.changed = address.is_none();
+        (index, &mut slot.fork)
+    }
+
+    /// Forgets them, and keeps the room of one way.
+    fn clear(&mut self) {
+        self.used = 0;
+        if self.slots.len() > usize::from(MAX_HEIGHT) {
+            self.slots.truncate(usize::from(MAX_HEIGHT));
+            self.slots.shrink_to_fit();
+        }
+    }
+}
+
 impl Staged {
     pub(super) fn is_changed(&self) -> bool {
         self.changed
@@ -51,40 +89,52 @@ impl Staged {
     }
 
     pub(super) fn fork(&self, index: usize) -> &Fork {
-        &self.forks[index].fork
+        &self.forks.slots[index].fork
     }
 
     pub(super) fn leaf(&self, index: usize) -> &Leaf {
         &self.leaves[index].leaf
     }
 
-    fn add_fork(&mut self, fork: Fork, address: Option<u64>) -> Link {
-        self.forks.push(StagedFork {
-            fork,
-            address,
-            changed: address.is_none(),
-        });
-        Link::StagedFork(self.forks.len() - 1)
+    fn fork_mut(&mut self, index: usize) -> &mut Fork {
+        &mut self.forks.slots[index].fork
     }
 
     fn add_leaf(&mut self, leaf: Leaf, address: Option<u64>) -> Link {
         self.leaves.push(StagedLeaf { leaf, address });
-        Link::StagedLeaf(self.leaves.len() - 1)
+        Link::staged_leaf(self.leaves.len() - 1)
     }
 
-    /// Lets the last step of `way`, or the root, lead to `link`, a subtree of that height.
-    fn attach(&mut self, way: &[Step], link: Link, mut height: u8) {
-        self.changed = true;
+    /// Lets the last step of `way`, or the root, lead to `link`.
+    fn lead(&mut self, way: &[Step], link: Link) {
         match way.last() {
             None => self.root = Some(Some(link)),
-            Some(&(index, side)) => self.forks[index].fork.sides[side] = link,
+            Some(&(index, side)) => self.fork_mut(index).set_link(side, link),
         }
+    }
+
+    /// The same with a change: a subtree of that height.
+    fn attach(&mut self, way: &[Step], link: Link, mut height: u8) {
+        self.changed = true;
+        self.lead(way, link);
         for &(index, side) in way.iter().rev() {
-            let staged = &mut self.forks[index];
-            staged.fork.heights[side] = height;
+            let staged = &mut self.forks.slots[index];
+            staged.fork.set_side_height(side, height);
             staged.changed = true;
             height = staged.fork.height();
         }
+    }
+
+    /// Forgets everything.
+    fn clear(&mut self) {
+        self.forks.clear();
+        self.leaves.clear();
+        self.leaves.shrink_to(usize::from(MAX_HEIGHT));
+        *self = Self {
+            forks: std::mem::take(&mut self.forks),
+            leaves: std::mem::take(&mut self.leaves),
+            ..Self::default()
+        };
     }
 }
 
@@ -96,39 +146,39 @@ impl<M: Memory> CertifiedMap<M> {
     ) -> Result<Option<Hash>, MapError> {
         let Some((way, at)) = self.stage_way(key) else {
             self.make_room()?;
-            let leaf = self.staged.add_leaf(Leaf::new(key, *value), None);
+            let leaf = self.staged.add_leaf(Leaf::new(key, value), None);
             self.staged.attach(&[], leaf, 0);
             self.header.len += 1;
             return Ok(None);
         };
         let found = self.leaf(at);
         let Some(bit) = difference(key, found.key()) else {
-            let before = found.value;
+            let before = found.value();
             if before != *value {
-                self.stage_value(&way, at, found, *value);
+                self.stage_value(&way, at, found, value);
             }
             return Ok(Some(before));
         };
-        let above = way.partition_point(|(index, _)| self.staged.fork(*index).bit < bit);
+        let above = way.partition_point(|(index, _)| self.staged.fork(*index).bit() < bit);
         let (link, height, hash) = self.subtree(&way, above, at);
         let depth = u8::try_from(above).unwrap_or(MAX_HEIGHT);
         if depth.saturating_add(height) >= MAX_HEIGHT {
             return Err(MapError::TooDeep);
         }
         self.make_room()?;
-        let leaf = self.staged.add_leaf(Leaf::new(key, *value), None);
-        let mut fork = Fork {
-            bit,
-            sides: [link; 2],
-            heights: [height; 2],
-            hashes: [hash; 2],
-        };
+        let leaf = self.staged.add_leaf(Leaf::new(key, value), None);
+        let (index, fork) = self.staged.forks.add(None);
         let side = side(key, bit);
-        fork.sides[side] = leaf;
-        fork.heights[side] = 0;
+        let other = 1 - side;
+        fork.set_bit(bit);
+        fork.set_link(side, leaf);
+        fork.set_side_height(side, 0);
+        fork.set_link(other, link);
+        fork.set_side_height(other, height);
+        fork.set_side_hash(other, &hash);
         let height = fork.height();
-        let fork = self.staged.add_fork(fork, None);
-        self.staged.attach(&way[..above], fork, height);
+        self.staged
+            .attach(&way[..above], Link::staged_fork(index), height);
         self.header.len += 1;
         Ok(None)
     }
@@ -139,65 +189,59 @@ impl<M: Memory> CertifiedMap<M> {
         if found.key() != key {
             return None;
         }
-        let address = match at {
-            Link::StagedLeaf(index) => self.staged.leaves[index].address,
-            other => Some(other.stored() & !1),
+        let address = match at.staged() {
+            Some(index) => self.staged.leaves[index].address,
+            None => Some(at.address()),
         };
         self.staged.freed_leaves.extend(address);
         self.header.len -= 1;
         let Some((&(parent, side), above)) = way.split_last() else {
             self.staged.root = Some(None);
             self.staged.changed = true;
-            return Some(found.value);
+            return Some(found.value());
         };
-        let StagedFork { fork, address, .. } = &mut self.staged.forks[parent];
+        let StagedFork { fork, address, .. } = &mut self.staged.forks.slots[parent];
         let freed = address.take();
         let other = 1 - side;
-        let (link, height, hash) = (fork.sides[other], fork.heights[other], fork.hashes[other]);
+        let (link, height) = (fork.link(other), fork.side_height(other));
+        let hash = *fork.side_hash(other);
         self.staged.freed_forks.extend(freed);
         self.staged.attach(above, link, height);
         match above.last() {
-            Some(&(index, side)) => self.staged.forks[index].fork.hashes[side] = hash,
+            Some(&(index, side)) => self.staged.fork_mut(index).set_side_hash(side, &hash),
             None => self.staged.root_hash = Some(hash),
         }
-        Some(found.value)
+        Some(found.value())
     }
 
     /// Copies the forks on the way to where `key` leads; none if the map is empty.
     fn stage_way(&mut self, key: &[u8]) -> Option<(Vec<Step>, Link)> {
         let mut at = self.root_link()?;
         let mut way: Vec<Step> = Vec::with_capacity(32);
-        loop {
-            let index = match at {
-                Link::StagedFork(index) => index,
-                Link::Fork(address) => {
-                    let fork = Fork::read(&self.memory, address);
-                    let link = self.staged.add_fork(fork, Some(address));
-                    match way.last() {
-                        None => self.staged.root = Some(Some(link)),
-                        Some(&(index, side)) => {
-                            self.staged.forks[index].fork.sides[side] = link;
-                        }
-                    }
-                    self.staged.forks.len() - 1
-                }
-                leaf => return Some((way, leaf)),
-            };
+        while !at.is_leaf() {
+            let index = at.staged().unwrap_or_else(|| {
+                let address = at.address();
+                let (index, fork) = self.staged.forks.add(Some(address));
+                fork.read(&self.memory, address);
+                self.staged.lead(&way, Link::staged_fork(index));
+                index
+            });
             let fork = self.staged.fork(index);
-            let side = side(key, fork.bit);
-            at = fork.sides[side];
+            let side = side(key, fork.bit());
+            at = fork.link(side);
             way.push((index, side));
         }
+        Some((way, at))
     }
 
     /// Gives the leaf at the end of a way another value.
-    fn stage_value(&mut self, way: &[Step], at: Link, mut leaf: Leaf, value: Hash) {
-        let link = if let Link::StagedLeaf(index) = at {
-            self.staged.leaves[index].leaf.value = value;
+    fn stage_value(&mut self, way: &[Step], at: Link, mut leaf: Leaf, value: &Hash) {
+        let link = if let Some(index) = at.staged() {
+            self.staged.leaves[index].leaf.set_value(value);
             at
         } else {
-            leaf.value = value;
-            self.staged.add_leaf(leaf, Some(at.stored() & !1))
+            leaf.set_value(value);
+            self.staged.add_leaf(leaf, Some(at.address()))
         };
         self.staged.attach(way, link, 0);
     }
@@ -206,11 +250,11 @@ impl<M: Memory> CertifiedMap<M> {
     fn subtree(&self, way: &[Step], above: usize, end: Link) -> (Link, u8, Hash) {
         let link = way
             .get(above)
-            .map_or(end, |(index, _)| Link::StagedFork(*index));
+            .map_or(end, |(index, _)| Link::staged_fork(*index));
         match above.checked_sub(1).map(|last| way[last]) {
             Some((index, side)) => {
                 let fork = self.staged.fork(index);
-                (link, fork.heights[side], fork.hashes[side])
+                (link, fork.side_height(side), *fork.side_hash(side))
             }
             None => {
                 let height = way
@@ -228,20 +272,19 @@ impl<M: Memory> CertifiedMap<M> {
 
     /// Forgets the copies of a way that led to no change.
     pub(super) fn forget_staged(&mut self) {
-        self.staged = Staged::default();
+        self.staged.clear();
     }
 
     /// Writes all changes, and the header.
     pub(super) fn write_staged(&mut self) {
-        let root = self.root_link();
-        self.header.root = root.map(|link| {
-            let (link, hash) = self.settle(link, self.unchanged_root_hash());
-            self.header.root_hash = hash;
-            link
-        });
-        if root.is_none() {
-            self.header.root_hash = sha256::empty();
-        }
+        let root_hash = self.unchanged_root_hash();
+        (self.header.root, self.header.root_hash) = match self.root_link() {
+            Some(root) => {
+                let (root, hash) = self.settle(root);
+                (Some(root), hash.unwrap_or(root_hash))
+            }
+            None => (None, sha256::empty()),
+        };
         for (freed, forks) in [
             (std::mem::take(&mut self.staged.freed_forks), true),
             (std::mem::take(&mut self.staged.freed_leaves), false),
@@ -251,40 +294,42 @@ impl<M: Memory> CertifiedMap<M> {
             }
         }
         self.header.write(&self.memory);
-        self.staged = Staged::default();
+        self.staged.clear();
     }
 
-    /// Writes the changes below `link`, whose hash is `hash` unless it is changed.
-    fn settle(&mut self, link: Link, hash: Hash) -> (Link, Hash) {
-        match link {
-            Link::StagedFork(index) => {
-                let staged = &self.staged.forks[index];
-                if let (false, Some(address)) = (staged.changed, staged.address) {
-                    return (Link::Fork(address), hash);
-                }
-                let mut fork = staged.fork.clone();
-                let address = staged.address;
-                for side in 0..2 {
-                    (fork.sides[side], fork.hashes[side]) =
-                        self.settle(fork.sides[side], fork.hashes[side]);
-                }
-                let address = address.unwrap_or_else(|| self.allocate(true));
-                fork.write(&self.memory, address);
-                let hash = sha256::fork(&fork.hashes[0], &fork.hashes[1]);
-                (Link::Fork(address), hash)
-            }
-            Link::StagedLeaf(index) => {
-                let address = self.staged.leaves[index].address;
-                let address = address.unwrap_or_else(|| self.allocate(false));
-                let leaf = &self.staged.leaves[index].leaf;
-                leaf.write(&self.memory, address);
-                (
-                    Link::Leaf(address),
-                    sha256::labeled(leaf.key(), &leaf.value),
-                )
-            }
-            stored => (stored, hash),
+    /// Writes the changes at and below `link`: where it is stored then, and its hash if it is changed.
+    fn settle(&mut self, link: Link) -> (Link, Option<Hash>) {
+        let Some(index) = link.staged() else {
+            return (link, None);
+        };
+        if link.is_leaf() {
+            let address = self.staged.leaves[index].address;
+            let address = address.unwrap_or_else(|| self.allocate(false));
+            let leaf = &self.staged.leaves[index].leaf;
+            leaf.write(&self.memory, address);
+            let hash = sha256::labeled(leaf.key(), &leaf.value());
+            return (Link::leaf(address), Some(hash));
         }
+        let staged = &self.staged.forks.slots[index];
+        let address = staged.address;
+        if let (false, Some(address)) = (staged.changed, address) {
+            return (Link::fork(address), None);
+        }
+        for side in 0..2 {
+            let below = self.staged.fork(index).link(side);
+            if below.staged().is_some() {
+                let (stored, hash) = self.settle(below);
+                let fork = self.staged.fork_mut(index);
+                fork.set_link(side, stored);
+                if let Some(hash) = hash {
+                    fork.set_side_hash(side, &hash);
+                }
+            }
+        }
+        let address = address.unwrap_or_else(|| self.allocate(true));
+        let fork = self.staged.fork(index);
+        fork.write(&self.memory, address);
+        (Link::fork(address), Some(sha256::fork_of(fork.hashes())))
     }
 
     /// A free slot: of what was just removed, of the free list, or behind all others. There is room for it.

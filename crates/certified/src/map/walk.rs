@@ -22,8 +22,8 @@ struct Step {
 }
 
 /// The leaf that a key leads to. No other has more bits in common with the key.
-pub(super) struct Nearest {
-    pub(super) leaf: Leaf,
+struct Nearest {
+    leaf: Leaf,
     at: Link,
     way: Vec<Step>,
 }
@@ -39,39 +39,58 @@ impl<M: Memory> CertifiedMap<M> {
         self.staged.root(self.header.root)
     }
 
-    pub(super) fn fork(&self, link: Link) -> Option<Fork> {
-        match link {
-            Link::Fork(address) => Some(Fork::read(&self.memory, address)),
-            Link::StagedFork(index) => Some(self.staged.fork(index).clone()),
-            Link::Leaf(_) | Link::StagedLeaf(_) => None,
+    /// The fork at a link, read into `room` if it isn't staged; none if a leaf is there.
+    pub(super) fn fork<'a>(&'a self, link: Link, room: &'a mut Fork) -> Option<&'a Fork> {
+        if link.is_leaf() {
+            return None;
         }
+        Some(match link.staged() {
+            Some(index) => self.staged.fork(index),
+            None => {
+                room.read(&self.memory, link.address());
+                room
+            }
+        })
     }
 
+    /// The leaf at a link that no fork is at.
     pub(super) fn leaf(&self, link: Link) -> Leaf {
-        match link {
-            Link::StagedLeaf(index) => self.staged.leaf(index).clone(),
-            Link::Leaf(at) | Link::Fork(at) => Leaf::read(&self.memory, at, self.header.key_bytes),
-            // Only asked for where `fork` said that it is none.
-            Link::StagedFork(_) => Leaf::new(&[], [0; 32]),
+        match link.staged() {
+            Some(index) => *self.staged.leaf(index),
+            None => Leaf::read(&self.memory, link.address(), self.header.key_bytes),
         }
     }
 
-    /// Where `key` leads; none if the map is empty or the key of another length.
-    pub(super) fn nearest(&self, key: &[u8]) -> Option<Nearest> {
+    /// The leaf that `key` leads to, if it has that key.
+    pub(super) fn find(&self, key: &[u8]) -> Option<Leaf> {
         if key.len() != self.header.key_bytes {
             return None;
         }
         let mut at = self.root_link()?;
-        let mut way = Vec::new();
-        while let Some(fork) = self.fork(at) {
-            let taken = side(key, fork.bit);
+        let mut room = Fork::ROOM;
+        while let Some(fork) = self.fork(at, &mut room) {
+            at = fork.link(side(key, fork.bit()));
+        }
+        Some(self.leaf(at)).filter(|leaf| leaf.key() == key)
+    }
+
+    /// Where `key` leads; none if the map is empty or the key of another length.
+    fn nearest(&self, key: &[u8]) -> Option<Nearest> {
+        if key.len() != self.header.key_bytes {
+            return None;
+        }
+        let mut at = self.root_link()?;
+        let mut way = Vec::with_capacity(32);
+        let mut room = Fork::ROOM;
+        while let Some(fork) = self.fork(at, &mut room) {
+            let taken = side(key, fork.bit());
             way.push(Step {
-                bit: fork.bit,
+                bit: fork.bit(),
                 taken,
-                other: fork.sides[1 - taken],
+                other: fork.link(1 - taken),
                 at,
             });
-            at = fork.sides[taken];
+            at = fork.link(taken);
         }
         Some(Nearest {
             leaf: self.leaf(at),
@@ -118,8 +137,9 @@ impl<M: Memory> CertifiedMap<M> {
 
     /// The first (side 0) or last (side 1) leaf below a link.
     fn outermost(&self, mut link: Link, side: usize) -> Leaf {
-        while let Some(fork) = self.fork(link) {
-            link = fork.sides[side];
+        let mut room = Fork::ROOM;
+        while let Some(fork) = self.fork(link, &mut room) {
+            link = fork.link(side);
         }
         self.leaf(link)
     }
@@ -158,9 +178,10 @@ impl<M: Memory> Iterator for Leaves<'_, M> {
 
     fn next(&mut self) -> Option<Leaf> {
         let mut link = self.waiting.pop()?;
-        while let Some(fork) = self.map.fork(link) {
-            self.waiting.push(fork.sides[1]);
-            link = fork.sides[0];
+        let mut room = Fork::ROOM;
+        while let Some(fork) = self.map.fork(link, &mut room) {
+            self.waiting.push(fork.link(1));
+            link = fork.link(0);
         }
         Some(self.map.leaf(link))
     }

@@ -2,7 +2,7 @@
 //!
 //! First the keys to be shown are found, each of them present; then one way down writes them all. Between two neighbours
 //! that are both shown there is no key, so nothing is left there to be pruned: that is the proof of absence and of
-//! completeness.
+//! completeness. A key that is asked for alone is written at once, and only sought if it turns out to be absent.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use ic_stable_structures::Memory;
 
 use super::{
     CertifiedMap, MapError,
-    layout::{Link, side},
+    layout::{Fork, Link, side},
 };
 use crate::{Encoder, Hash};
 
@@ -29,11 +29,38 @@ pub enum Request<'a> {
 }
 
 /// Keys that are shown, and whether with their values.
-pub(super) type Shown = BTreeMap<Vec<u8>, bool>;
+type Shown = BTreeMap<Vec<u8>, bool>;
+
+/// A key that should be shown is not there.
+struct Absent;
 
 impl<M: Memory> CertifiedMap<M> {
+    pub(super) fn write_witness(
+        &self,
+        requests: &[Request<'_>],
+        contents: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+        encoder: &mut Encoder,
+    ) -> Result<(), MapError> {
+        if let [Request::Key(key)] = *requests
+            && key.len() == self.header.key_bytes
+        {
+            let start = encoder.len();
+            if self.encode(&[(key, true)], contents, encoder).is_ok() {
+                return Ok(());
+            }
+            encoder.truncate(start);
+        }
+        let shown = self.shown(requests)?;
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|(key, value)| (&key[..], *value))
+            .collect();
+        // They were all found.
+        self.encode(&shown, contents, encoder).or(Ok(()))
+    }
+
     /// The keys that answer `requests`.
-    pub(super) fn shown(&self, requests: &[Request<'_>]) -> Result<Shown, MapError> {
+    fn shown(&self, requests: &[Request<'_>]) -> Result<Shown, MapError> {
         let mut shown = Shown::new();
         for request in requests {
             match *request {
@@ -104,49 +131,61 @@ impl<M: Memory> CertifiedMap<M> {
     }
 
     /// Writes the whole tree, showing `shown`.
-    pub(super) fn encode(
+    fn encode(
         &self,
-        shown: &Shown,
-        contents: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
-        encoder: &mut Encoder,
-    ) {
-        let shown: Vec<(&[u8], bool)> = shown
-            .iter()
-            .map(|(key, value)| (&key[..], *value))
-            .collect();
-        match self.root_link() {
-            None => encoder.empty(),
-            Some(root) => self.encode_below(root, &self.root_hash(), &shown, contents, encoder),
-        }
-    }
-
-    fn encode_below(
-        &self,
-        link: Link,
-        hash: &Hash,
         shown: &[(&[u8], bool)],
         contents: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
         encoder: &mut Encoder,
-    ) {
-        if shown.is_empty() {
-            return encoder.pruned(hash);
-        }
-        if let Some(fork) = self.fork(link) {
+    ) -> Result<(), Absent> {
+        let Some(root) = self.root_link() else {
+            encoder.empty();
+            return Ok(());
+        };
+        let mut writer = Writer {
+            map: self,
+            room: Fork::ROOM,
+            contents,
+            encoder,
+        };
+        writer.below(root, &self.root_hash(), shown)
+    }
+}
+
+struct Writer<'a, M: Memory> {
+    map: &'a CertifiedMap<M>,
+    /// Of the fork that is looked at: a way down has many.
+    room: Fork,
+    contents: &'a mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    encoder: &'a mut Encoder,
+}
+
+impl<M: Memory> Writer<'_, M> {
+    /// Writes what is below a link.
+    fn below(&mut self, link: Link, hash: &Hash, shown: &[(&[u8], bool)]) -> Result<(), Absent> {
+        let Some((key, value)) = shown.first() else {
+            self.encoder.pruned(hash);
+            return Ok(());
+        };
+        if let Some(fork) = self.map.fork(link, &mut self.room) {
             // All of them are below here, so up to this bit they are equal.
-            let left = shown.partition_point(|(key, _)| side(key, fork.bit) == 0);
-            encoder.fork();
-            for (index, part) in [&shown[..left], &shown[left..]].into_iter().enumerate() {
-                let hash = &fork.hashes[index];
-                self.encode_below(fork.sides[index], hash, part, contents, encoder);
-            }
-            return;
+            let left = shown.partition_point(|(key, _)| side(key, fork.bit()) == 0);
+            let links = [fork.link(0), fork.link(1)];
+            let hashes = *fork.hashes();
+            self.encoder.fork();
+            let (left, right) = shown.split_at(left);
+            let (hashes, _) = hashes.as_chunks();
+            self.below(links[0], &hashes[0], left)?;
+            return self.below(links[1], &hashes[1], right);
         }
-        let leaf = self.leaf(link);
-        encoder.labeled(leaf.key());
-        let value = shown.iter().any(|(_, value)| *value);
-        match value.then(|| contents(leaf.key())).flatten() {
-            Some(contents) => encoder.leaf(&contents),
-            None => encoder.pruned(&leaf.value),
+        let leaf = self.map.leaf(link);
+        if leaf.key() != *key {
+            return Err(Absent);
         }
+        self.encoder.labeled(key);
+        match value.then(|| (self.contents)(key)).flatten() {
+            Some(contents) => self.encoder.leaf(&contents),
+            None => self.encoder.pruned(&leaf.value()),
+        }
+        Ok(())
     }
 }
