@@ -194,42 +194,51 @@ impl Fork {
     const HEIGHTS: usize = 14;
     const HASHES: usize = 16;
 
+    #[inline]
     pub(super) fn read<M: Memory>(&mut self, memory: &M, address: u64) {
         memory.read(address, &mut self.0);
     }
 
+    #[inline]
     pub(super) fn write<M: Memory>(&self, memory: &M, address: u64) {
         memory.write(address, &self.0);
     }
 
+    #[inline]
     pub(super) fn bit(&self) -> u16 {
         u16::from_le_bytes(array(&self.0[Self::BIT..]))
     }
 
+    #[inline]
     pub(super) fn set_bit(&mut self, bit: u16) {
         self.0[Self::BIT..Self::HEIGHTS].copy_from_slice(&bit.to_le_bytes());
     }
 
+    #[inline]
     pub(super) fn link(&self, side: usize) -> Link {
         const MASK: u64 = (1 << 48) - 1;
         Link(u64::from_le_bytes(array(&self.0[Self::LINK * side..])) & MASK)
     }
 
+    #[inline]
     pub(super) fn set_link(&mut self, side: usize, link: Link) {
         let at = Self::LINK * side;
         self.0[at..at + Self::LINK].copy_from_slice(&link.0.to_le_bytes()[..Self::LINK]);
     }
 
     /// Forks above one another on one side.
+    #[inline]
     pub(super) fn side_height(&self, side: usize) -> u8 {
         self.0[Self::HEIGHTS + side]
     }
 
+    #[inline]
     pub(super) fn set_side_height(&mut self, side: usize, height: u8) {
         self.0[Self::HEIGHTS + side] = height;
     }
 
     /// Forks above one another, this one included.
+    #[inline]
     pub(super) fn height(&self) -> u8 {
         self.side_height(0)
             .max(self.side_height(1))
@@ -237,15 +246,18 @@ impl Fork {
     }
 
     /// The hash of one side.
+    #[inline]
     pub(super) fn side_hash(&self, side: usize) -> &Hash {
         &self.hashes().as_chunks().0[side]
     }
 
+    #[inline]
     pub(super) fn set_side_hash(&mut self, side: usize, hash: &Hash) {
         self.0[Self::HASHES..].as_chunks_mut().0[side] = *hash;
     }
 
     /// The hashes of both sides: what its own hash is made of.
+    #[inline]
     pub(super) fn hashes(&self) -> &[u8; 64] {
         const { assert!(FORK_SIZE == Fork::HASHES + 64) };
         self.0.last_chunk().unwrap_or(&[0; 64])
@@ -260,6 +272,7 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
+    #[inline]
     pub(super) fn new(key: &[u8], value: &Hash) -> Self {
         let mut leaf = Self {
             bytes: [0; MAX_LEAF_SIZE],
@@ -270,18 +283,22 @@ impl Leaf {
         leaf
     }
 
+    #[inline]
     pub(super) fn key(&self) -> &[u8] {
         &self.bytes[..self.key_bytes]
     }
 
+    #[inline]
     pub(super) fn value(&self) -> Hash {
         array(&self.bytes[self.key_bytes..])
     }
 
+    #[inline]
     pub(super) fn set_value(&mut self, value: &Hash) {
         self.bytes[self.key_bytes..self.key_bytes + 32].copy_from_slice(value);
     }
 
+    #[inline]
     pub(super) fn read<M: Memory>(memory: &M, address: u64, key_bytes: usize) -> Self {
         let mut leaf = Self {
             bytes: [0; MAX_LEAF_SIZE],
@@ -291,12 +308,14 @@ impl Leaf {
         leaf
     }
 
+    #[inline]
     pub(super) fn write<M: Memory>(&self, memory: &M, address: u64) {
         memory.write(address, &self.bytes[..self.key_bytes + 32]);
     }
 }
 
 /// The bit of a key: 0 or 1, the side of a fork.
+#[inline]
 pub(super) fn side(key: &[u8], bit: u16) -> usize {
     usize::from(key[usize::from(bit / 8)] >> (7 - bit % 8) & 1)
 }
