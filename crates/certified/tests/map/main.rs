@@ -4,3 +4,4 @@ mod behaviour;
 mod memories;
 mod model;
 mod operations;
+mod random;
