@@ -3,12 +3,16 @@
 use anyhow::bail;
 use candid::{Decode, Encode, Principal};
 use engine::{
-    Ingress, Network, NetworkConfig, RequestId, RequestStatus, SubnetConfig, SubnetKind, Time,
+    Ingress, Network, NetworkConfig, Query, RequestId, RequestStatus, SubnetConfig, SubnetKind,
+    Time,
 };
 use ic_management_canister_types::{
     CanisterIdRecord, CanisterInstallMode, InstallCodeArgs, ProvisionalCreateCanisterWithCyclesArgs,
 };
 use sha2::{Digest as _, Sha256};
+
+const SENDER: &[u8] = b"bench";
+const TIMER: &str = "canister_global_timer";
 
 /// A subnet without HTTP.
 pub(crate) struct Net {
@@ -37,7 +41,7 @@ impl Net {
         let subnet = self.network.application_subnet();
         let ingress = Ingress {
             id,
-            sender: Principal::self_authenticating(b"bench"),
+            sender: Principal::self_authenticating(SENDER),
             canister_id: to,
             method: method.to_owned(),
             arg,
@@ -101,6 +105,36 @@ impl Net {
             Encode!(&args)?,
         )?;
         Ok(())
+    }
+
+    /// Answers a query.
+    pub(crate) fn query(
+        &self,
+        to: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let query = Query {
+            sender: Principal::self_authenticating(SENDER),
+            canister_id: to,
+            method: method.to_owned(),
+            arg,
+            sender_info: None,
+        };
+        let subnet = self.network.application_subnet();
+        match self.network.query(subnet, query) {
+            Ok(reply) => Ok(reply),
+            Err(reject) => bail!("{method}: {}", reject.message),
+        }
+    }
+
+    /// What all messages of a canister have executed, its installations included and its timers left out.
+    pub(crate) fn instructions(&self, canister: Principal) -> u64 {
+        let metrics = self.network.metrics();
+        let of_it = metrics
+            .iter()
+            .filter(|one| one.canister == canister && one.method != TIMER);
+        of_it.map(|one| one.instructions).sum()
     }
 
     /// Puts `bytes` into the canister's stable memory.

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 const BEGIN: &str = "<!-- made by scripts/bench from benches/results.json -->";
 const END: &str = "<!-- end -->";
 
+/// How much worse a result may be than the committed one: another order of the same instructions.
+const TOLERANCE: f64 = 0.02;
+
 /// Which values reach a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,7 +31,8 @@ pub(crate) struct Measured {
     pub(crate) name: String,
     pub(crate) value: f64,
     pub(crate) unit: String,
-    pub(crate) target: f64,
+    /// None for what is shown for comparison only.
+    pub(crate) target: Option<f64>,
     pub(crate) direction: Direction,
     pub(crate) commit: String,
     pub(crate) compiler: String,
@@ -37,9 +41,17 @@ pub(crate) struct Measured {
 
 impl Measured {
     pub(crate) fn is_reached(&self) -> bool {
+        self.target.is_none_or(|target| match self.direction {
+            Direction::Less => self.value <= target,
+            Direction::More => self.value >= target,
+        })
+    }
+
+    /// Whether it is worse than `before` by more than [`TOLERANCE`].
+    pub(crate) fn is_worse_than(&self, before: &Self) -> bool {
         match self.direction {
-            Direction::Less => self.value <= self.target,
-            Direction::More => self.value >= self.target,
+            Direction::Less => self.value > before.value * (1.0 + TOLERANCE),
+            Direction::More => self.value < before.value * (1.0 - TOLERANCE),
         }
     }
 
@@ -48,7 +60,8 @@ impl Measured {
             Direction::Less => '≤',
             Direction::More => '≥',
         };
-        format!("{sign} {}", self.target)
+        self.target
+            .map_or_else(String::new, |target| format!("{sign} {target}"))
     }
 }
 
@@ -56,6 +69,9 @@ impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let missed = if self.is_reached() { "" } else { ": missed" };
         let (name, value, unit, bound) = (&self.name, self.value, &self.unit, self.bound());
+        if bound.is_empty() {
+            return write!(f, "{name}: {value} {unit}");
+        }
         write!(f, "{name}: {value} {unit} (must be {bound}){missed}")
     }
 }
@@ -88,6 +104,11 @@ impl Results {
             file: file.to_owned(),
             results,
         })
+    }
+
+    /// The result of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Measured> {
+        self.results.iter().find(|result| result.name == name)
     }
 
     /// Adds a result in place of an older one of the same name.
@@ -149,7 +170,7 @@ mod tests {
             name: "a".into(),
             value,
             unit: "ms".into(),
-            target: 10.0,
+            target: Some(10.0),
             direction,
             commit: String::new(),
             compiler: "rustc".into(),
@@ -163,6 +184,15 @@ mod tests {
         assert!(!measured(10.1, Direction::Less).is_reached());
         assert!(measured(10.0, Direction::More).is_reached());
         assert!(!measured(9.9, Direction::More).is_reached());
+    }
+
+    #[test]
+    fn two_percent_more_are_worse() {
+        let before = measured(100.0, Direction::Less);
+        assert!(!measured(102.0, Direction::Less).is_worse_than(&before));
+        assert!(measured(102.1, Direction::Less).is_worse_than(&before));
+        assert!(!measured(98.0, Direction::More).is_worse_than(&before));
+        assert!(measured(97.9, Direction::More).is_worse_than(&before));
     }
 
     #[test]

@@ -59,6 +59,43 @@ fn once(
     Ok(cell.get_or_init(|| figures))
 }
 
+/// Instructions of an audit event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Events {
+    /// Of a new record with the next id.
+    pub(crate) add: f64,
+    /// Of a record that there is, at random.
+    pub(crate) change: f64,
+}
+
+/// Audit events at 10,000 records.
+pub(crate) fn small_events() -> anyhow::Result<Events> {
+    static SMALL: OnceLock<Events> = OnceLock::new();
+    events(&SMALL, 10_000)
+}
+
+/// Audit events at a million records.
+pub(crate) fn large_events() -> anyhow::Result<Events> {
+    static LARGE: OnceLock<Events> = OnceLock::new();
+    events(&LARGE, 1_000_000)
+}
+
+fn events(cell: &'static OnceLock<Events>, records: u64) -> anyhow::Result<Events> {
+    if let Some(known) = cell.get() {
+        return Ok(*known);
+    }
+    let memory = VectorMemory::default();
+    structures::events::fill(memory.clone(), records);
+    let mut bench = Bench::load(&memory)?;
+    bench.call("events_open", ())?;
+    let next = records + 1;
+    let (add, _) = bench.took("events_add", (next, next + OPERATIONS), OPERATIONS)?;
+    let (change, _) = bench.took("events_change", (records, OPERATIONS), OPERATIONS)?;
+    let events = Events { add, change };
+    eprintln!("bench: {records} records: {events:?}");
+    Ok(*cell.get_or_init(|| events))
+}
+
 /// The module that scripts/build made.
 pub(crate) fn module(name: &str) -> anyhow::Result<Vec<u8>> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -75,6 +112,15 @@ struct Bench {
 }
 
 impl Bench {
+    /// The canister with this stable memory, which is emptied.
+    fn load(memory: &VectorMemory) -> anyhow::Result<Self> {
+        let mut net = Net::new()?;
+        let canister = net.install(module("structures")?, Encode!()?)?;
+        net.load(canister, &memory.borrow())?;
+        memory.borrow_mut().clear();
+        Ok(Self { net, canister })
+    }
+
     fn call(&mut self, method: &str, args: impl ArgumentEncoder) -> anyhow::Result<Vec<u8>> {
         let args = candid::encode_args(args)?;
         self.net.reply(self.canister, method, args)
@@ -103,11 +149,7 @@ fn measure(records: u64, log: u64) -> anyhow::Result<Figures> {
         state.fill_log(log - APPENDS / 2);
         state.map.stable_bytes() as f64 / records as f64
     };
-    let mut net = Net::new()?;
-    let canister = net.install(module("structures")?, Encode!()?)?;
-    net.load(canister, &memory.borrow())?;
-    memory.borrow_mut().clear();
-    let mut bench = Bench { net, canister };
+    let mut bench = Bench::load(&memory)?;
     bench.call("open", ())?;
     let (sha256_block, _) = bench.took("sha256_blocks", (OPERATIONS,), OPERATIONS)?;
     let step = records / OPERATIONS;

@@ -8,6 +8,9 @@
 # and the folders `root` (the repository, where it is), `target_dir` (where cargo works) and `scratch` (of this run alone).
 # shellcheck shell=bash disable=SC2154
 
+# shellcheck source=scripts/lib/source.sh
+source "$(dirname "${BASH_SOURCE[0]}")/source.sh"
+
 readonly TARGET=wasm32-unknown-unknown
 readonly DEBIAN_PACKAGES=(rustc-web cargo-web rust-web-src)
 
@@ -124,7 +127,9 @@ compile() {
     flags+="$separator--remap-path-prefix=$(readlink -f "$sources" || printf '%s' "$sources")=/rust"
     (
         forget_settings
-        CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$target_dir "${cargo[@]}" build --locked \
+        # What `service_info` says of the module.
+        INDUS_COMMIT=$(source_commit) INDUS_COMPILER_VERSION=$compiler \
+            CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$target_dir "${cargo[@]}" build --locked \
             --profile canister --target "$TARGET" "${build_flags[@]}" --package "$1" --lib
     ) || die "$1 does not compile (see above)"
 }

@@ -10,15 +10,17 @@
 //! | `tx` | Blob | Candid of an [`AuditEvent`] |
 //!
 //! The events name every certified leaf that changed, so that replaying them from block 0 gives every certified root
-//! that ever was. The hashes of the blocks are the leaves of an RFC 9162 Merkle tree, whose root and size are certified
-//! at the path [`LOG`].
+//! that ever was. The hashes of the blocks are the leaves of an RFC 9162 Merkle tree, which is certified at the
+//! path [`LOG`].
 
 use candid::{CandidType, Principal};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// Label of the certified head of the log. Its leaf is the RFC 9162 root (32 bytes), then the number of blocks
-/// (LEB128).
+/// Label of the certified head of the log. Its leaf is the number of blocks (LEB128), then the roots of the complete
+/// subtrees of the log's RFC 9162 tree, 32 bytes each, from the largest to the smallest: one for each bit that is set in
+/// that number. Hashed together from the right they are the root of RFC 9162, section 2.1.1; and who has them can read the
+/// log on from there.
 pub const LOG: &str = "log";
 /// Label of the certified hash of the last block (ICRC-3).
 pub const LAST_BLOCK_HASH: &str = "last_block_hash";

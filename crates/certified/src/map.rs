@@ -217,6 +217,15 @@ impl<M: Memory> CertifiedMap<M> {
         self.header.root_hash
     }
 
+    /// Takes back what is staged.
+    pub fn discard(&mut self) {
+        self.forget_staged();
+        // The header says how many keys there were. It was read, or written, before.
+        if let Ok(header) = Header::read(&self.memory) {
+            self.header = header;
+        }
+    }
+
     /// Keys behind `after` (from the first, without it) up to `until` (to the last, without it), in their order with their
     /// hashes, at most `limit`; staged changes included.
     ///

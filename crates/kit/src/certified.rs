@@ -6,7 +6,7 @@
 //!       ├─ http_expr ── pages (ic-http-certification)
 //!       ├─ last_block_hash ── leaf        ICRC-3
 //!       ├─ last_block_index ── leaf       ICRC-3, LEB128
-//!       └─ log ── leaf: RFC 9162 root over the hashes of the blocks, number of blocks (LEB128)
+//!       └─ log ── leaf: number of blocks (LEB128), peaks of the RFC 9162 tree over their hashes
 //! ```
 //!
 //! A change is an [`Event`]: [`Certified::record`] writes the records, stages their leaves and appends the block, or
@@ -20,12 +20,10 @@
 //!
 //! # Cost
 //! Opening reads a header for each structure, and the last block. An event of one record among n takes about
-//! 2·log2 n SHA-256 blocks for the trie, 2·(peaks of the log) for its root, and 40 for the block and the top of the tree.
+//! 2·log2 n SHA-256 blocks for the trie, and 40 for the block, the log and the top of the tree.
 
 mod collection;
 mod read;
-
-use std::collections::BTreeSet;
 
 use ic_stable_structures::{Memory, memory_manager::VirtualMemory};
 use indus_api::{
@@ -203,18 +201,12 @@ impl<M: Memory> Certified<M> {
         if !sizes {
             return Err(codes::internal(codes::EVENT_TOO_LARGE));
         }
-        let place = |change: &Change| {
-            (
-                self.collections[change.collection.0].spec().name,
-                change.key.clone(),
-            )
-        };
+        let place = |change: &Change| (self.name(change.collection), change.key.clone());
         changes.sort_by_cached_key(place);
-        let places: BTreeSet<_> = changes
-            .iter()
-            .map(|change| (change.collection, &change.key))
-            .collect();
-        if places.len() != changes.len() {
+        let twice = |pair: &[Change]| {
+            (pair[0].collection, &pair[0].key) == (pair[1].collection, &pair[1].key)
+        };
+        if changes.windows(2).any(twice) {
             return Err(codes::internal(codes::RECORD_CHANGED_TWICE));
         }
         let leaves: Vec<Option<Hash>> = changes
@@ -224,13 +216,7 @@ impl<M: Memory> Certified<M> {
         let named: Vec<_> = changes
             .iter()
             .zip(&leaves)
-            .map(|(change, leaf)| {
-                (
-                    self.collections[change.collection.0].spec().name,
-                    &change.key[..],
-                    *leaf,
-                )
-            })
+            .map(|(change, leaf)| (self.name(change.collection), &change.key[..], *leaf))
             .collect();
         let block = Block {
             kind: kind.to_owned(),
@@ -259,23 +245,32 @@ impl<M: Memory> Certified<M> {
         Ok(index)
     }
 
+    fn name(&self, collection: CollectionId) -> &'static str {
+        self.collections[collection.0].spec().name
+    }
+
     /// Stages all leaves, or none.
     fn stage(&mut self, changes: &[Change], leaves: &[Option<Hash>]) -> Result<(), Error> {
         for (at, (change, leaf)) in changes.iter().zip(leaves).enumerate() {
             if let Err(error) =
                 self.collections[change.collection.0].stage(&change.key, leaf.as_ref())
             {
-                self.unstage(&changes[..at]);
+                self.unstage(&changes[..=at]);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    /// Takes staged leaves back, to what the stored records say.
+    /// Takes staged leaves back: all, if nothing else waits for the commit, or to what the stored records say.
     fn unstage(&mut self, changes: &[Change]) {
         for change in changes {
-            self.collections[change.collection.0].unstage(&change.key);
+            let collection = &mut self.collections[change.collection.0];
+            if self.committed {
+                collection.discard();
+            } else {
+                collection.unstage(&change.key);
+            }
         }
     }
 
@@ -304,7 +299,8 @@ impl<M: Memory> Certified<M> {
 
     /// The leaves that certify the log.
     fn log_leaves(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let head = [&self.log.root()[..], &audit::leb128(self.log.len())].concat();
+        let peaks = self.log.peaks().as_flattened();
+        let head = [&audit::leb128(self.log.len()), peaks].concat();
         let mut leaves = vec![(LOG, head)];
         if let Some(tip) = self.tip {
             leaves.push((LAST_BLOCK_HASH, tip.hash.to_vec()));

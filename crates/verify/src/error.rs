@@ -147,7 +147,7 @@ pub enum VerifyError {
     /// A leaf does not decode to the type that is asked for; `reason` is Candid's.
     #[error("the leaf at {path} is not of the expected type: {reason}")]
     Value { path: String, reason: String },
-    /// The certified head of a log is not 32 bytes and the shortest LEB128 form of a 64-bit number.
+    /// The certified head of a log is not a size (shortest LEB128, below 2^63) and 32 bytes for each bit that is set in it.
     #[error("the certified head of the log is malformed")]
     LogHead,
     /// The proof does not show that the log of `size` entries with that root has the entry at `index`.

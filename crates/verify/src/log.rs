@@ -27,15 +27,11 @@ pub struct LogHead {
 }
 
 impl LogHead {
-    /// From the contents of a certified leaf: the root (32 bytes), then the size (LEB128).
+    /// From the contents of a certified leaf, as [`LogRoot::from_leaf`].
     ///
     /// Errors: [`VerifyError::LogHead`].
     pub fn from_leaf(contents: &[u8]) -> Result<Self, VerifyError> {
-        let (root, size) = contents.split_first_chunk().ok_or(VerifyError::LogHead)?;
-        match leb128::decode(size) {
-            Ok(size) if size < TOO_MANY => Ok(Self { root: *root, size }),
-            _ => Err(VerifyError::LogHead),
-        }
+        Ok(LogRoot::from_leaf(contents)?.head())
     }
 }
 
@@ -44,7 +40,14 @@ impl VerifiedWitness {
     ///
     /// Errors: as [`VerifiedWitness::leaf`], and [`VerifyError::LogHead`].
     pub fn log_head(&self) -> Result<LogHead, VerifyError> {
-        LogHead::from_leaf(self.leaf(&[LOG])?)
+        Ok(self.log_root()?.head())
+    }
+
+    /// The certified tree of the canister's audit log, from which it can be read on.
+    ///
+    /// Errors: as [`VerifiedWitness::log_head`].
+    pub fn log_root(&self) -> Result<LogRoot, VerifyError> {
+        LogRoot::from_leaf(self.leaf(&[LOG])?)
     }
 }
 
@@ -170,6 +173,21 @@ impl LogRoot {
     pub fn from_peaks(size: u64, peaks: Vec<Hash>) -> Option<Self> {
         let fits = usize::try_from(size.count_ones()) == Ok(peaks.len());
         (fits && size < TOO_MANY).then_some(Self { size, peaks })
+    }
+
+    /// From the contents of a certified leaf: the size (LEB128), then the roots of the complete subtrees, 32 bytes each,
+    /// from the largest to the smallest.
+    ///
+    /// Errors: [`VerifyError::LogHead`].
+    pub fn from_leaf(contents: &[u8]) -> Result<Self, VerifyError> {
+        let end = contents.iter().position(|byte| byte & 0x80 == 0);
+        let (size, peaks) = end
+            .and_then(|last| contents.split_at_checked(last + 1))
+            .ok_or(VerifyError::LogHead)?;
+        let size = leb128::decode(size).map_err(|_| VerifyError::LogHead)?;
+        let (peaks, rest) = peaks.as_chunks();
+        let root = Self::from_peaks(size, peaks.to_vec());
+        root.filter(|_| rest.is_empty()).ok_or(VerifyError::LogHead)
     }
 
     /// Appends an entry.

@@ -165,25 +165,34 @@ fn an_inner_node_is_no_entry() {
 
 #[test]
 fn a_head_is_read_from_its_one_encoding() {
-    let leaf = |size: &[u8]| LogHead::from_leaf(&[&[7; 32], size].concat());
-    let expected = |size| {
-        Ok(LogHead {
-            root: [7; 32],
-            size,
-        })
+    let leaf = |size: &[u8], peaks: usize| {
+        let contents = [size.to_vec(), vec![7; 32 * peaks]].concat();
+        LogHead::from_leaf(&contents)
     };
-    assert_eq!(leaf(&[0]), expected(0));
-    assert_eq!(leaf(&[0x80, 1]), expected(128));
-    for bad in [
-        &[][..],
-        &[0x80],
-        &[0x80, 0],
-        &[1, 1],
-        &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
-    ] {
-        assert_eq!(leaf(bad), Err(VerifyError::LogHead));
+    let empty = Ok(LogRoot::default().head());
+    assert_eq!(leaf(&[0], 0), empty);
+    for (size, number) in [(&[1][..], 1), (&[0x80, 1], 128)] {
+        let root = [7; 32];
+        let expected = LogHead { root, size: number };
+        assert_eq!(leaf(size, 1), Ok(expected));
     }
-    assert_eq!(LogHead::from_leaf(&[7; 31]), Err(VerifyError::LogHead));
+    assert_eq!(leaf(&[3], 2).unwrap().size, 3);
+    for (bad, peaks) in [
+        (&[][..], 0),
+        (&[0x80], 0),
+        (&[0x80, 0], 0),
+        (&[0], 1),
+        (&[1], 0),
+        (&[1], 2),
+        (&[1, 1], 1),
+        (
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            64,
+        ),
+    ] {
+        assert_eq!(leaf(bad, peaks), Err(VerifyError::LogHead), "{bad:?}");
+    }
+    assert_eq!(LogHead::from_leaf(&[1; 32]), Err(VerifyError::LogHead));
 }
 
 proptest! {

@@ -6,6 +6,8 @@
 //! The same code lays out large states natively ([`Structures::create`], [`Structures::fill`]); they are loaded as stable
 //! memory, and `open` takes them over. The `RbTree` has no such form: `peer_fill` grows it, as an upgrade would have to.
 
+pub mod events;
+
 use std::cell::RefCell;
 
 use candid::CandidType;

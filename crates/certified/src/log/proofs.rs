@@ -13,6 +13,13 @@ const TILE_HEIGHT: u32 = 8;
 const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
 
 impl<M: Memory> CertifiedLog<M> {
+    /// Roots of the complete subtrees that the log falls into, from the largest to the smallest: one for each bit that is
+    /// set in its length.
+    #[must_use]
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
     /// The root over all entries (RFC 9162, section 2.1.1); of an empty log, SHA-256 of nothing.
     #[must_use]
     pub fn root(&self) -> Hash {

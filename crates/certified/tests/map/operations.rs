@@ -71,8 +71,12 @@ pub(crate) fn run(bytes: &[u8]) {
                 assert_eq!(map.get(&key), expected);
             }
             10 => {
-                // What is staged is lost with the heap, as after a trap.
-                map = reopened(&memory, key_bytes);
+                // What is staged is lost with the heap, as after a trap, or taken back.
+                if choices.byte() % 2 == 0 {
+                    map = reopened(&memory, key_bytes);
+                } else {
+                    map.discard();
+                }
                 model = committed.clone();
             }
             11..=12 => {

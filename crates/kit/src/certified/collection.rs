@@ -155,6 +155,11 @@ impl<M: Memory> Collection<M> {
         }
     }
 
+    /// Takes back all that is staged.
+    pub(super) fn discard(&mut self) {
+        self.trie.discard();
+    }
+
     /// Stages the leaf that the stored record has.
     pub(super) fn unstage(&mut self, key: &[u8]) {
         // Either puts back what was in the trie before, which has room for it.

@@ -202,10 +202,13 @@ impl<M: Memory> Certified<M> {
     /// [`Error::Invalid`] for sizes that there aren't, or that go backwards.
     pub fn log_consistency_proof(&self, from: u64, to: u64) -> Result<LogProof, Error> {
         self.check_size("to", to)?;
-        self.log
-            .consistency(from, to)
+        if !(1..=to).contains(&from) {
+            return Err(invalid("from", "must be 1 to the other size"));
+        }
+        let hashes = self.log.consistency(from, to);
+        hashes
             .map(proof)
-            .map_err(|_| invalid("from", "must be 1 to the other size"))
+            .map_err(|_| codes::internal(codes::BLOCK_UNREADABLE))
     }
 
     /// The blocks of these ranges that there are, [`MAX_BLOCKS`] at most.

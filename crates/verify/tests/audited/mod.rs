@@ -88,6 +88,21 @@ impl Canister {
         log
     }
 
+    /// Roots of the complete subtrees of the log, each a log of its own.
+    fn peaks(&self) -> Vec<Hash> {
+        let mut rest = &self.blocks[..];
+        let mut peaks = Vec::new();
+        while !rest.is_empty() {
+            let complete = 1 << rest.len().ilog2();
+            let mut log: MemoryBackedTree<Sha256, Hash> = MemoryBackedTree::new();
+            let (subtree, behind) = rest.split_at(complete);
+            subtree.iter().for_each(|block| log.push(block_hash(block)));
+            peaks.push(log.root().as_bytes()[..].try_into().unwrap());
+            rest = behind;
+        }
+        peaks
+    }
+
     /// The certified tree, with `row` of each collection, by its name, instead of the whole one.
     pub(crate) fn tree_with(&self, row: impl Fn(&str, HashTree) -> HashTree) -> HashTree {
         let collections: Vec<(Vec<u8>, HashTree)> = self
@@ -99,7 +114,7 @@ impl Canister {
             })
             .collect();
         let log = self.log();
-        let head = [log.root().as_bytes().as_slice(), &leb128(log.len())].concat();
+        let head = [leb128(log.len()), self.peaks().concat()].concat();
         let mut nodes = vec![
             labeled("data", joined(&collections)),
             labeled("log", leaf(head)),
