@@ -5,12 +5,17 @@
 use candid::Principal;
 use end_to_end::{Subnet, project, registry_module};
 use indus_api::Error;
-use indus_api::registry::{ListArgs, OrganisationKey, OrganisationState};
-use indus_client::{
-    ApplicationHash, ClientError, Connection, Deployment, Key, ModuleHash, RegistryClient,
-    TrustFile,
+use indus_api::certified::CertifiedListArgs;
+use indus_api::registry::{
+    GOVERNORS, ListArgs, ORGANISATIONS, OrganisationKey, OrganisationState, governor_key,
+    organisation_key,
 };
-use indus_verify::{RootKey, VerifyError};
+use indus_client::{
+    ApplicationHash, AuditedCanister, ClientError, Connection, Deployment, Key, ModuleHash,
+    RegistryClient, TrustFile,
+};
+use indus_verify::{Audit, LogRoot, RootKey, VerifyError};
+use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_becomes_an_organisation_by_a_governors_approval() {
@@ -188,6 +193,216 @@ async fn an_answer_of_which_a_byte_was_changed_is_refused() {
             "byte {position} of the certificate"
         );
     }
+}
+
+/// Applies for `count` organisations, each by a key of its own, a few at a time.
+async fn apply(subnet: &Subnet, count: usize) {
+    const AT_A_TIME: usize = 16;
+    let mut calls = JoinSet::new();
+    for number in 0..count {
+        if calls.len() == AT_A_TIME {
+            calls.join_next().await.unwrap().unwrap();
+        }
+        let applicant = subnet.registry(&Key::generate());
+        calls.spawn(async move {
+            let profile = Subnet::profile(&format!("o-{number}"));
+            applicant.apply_for_organisation(&profile).await.unwrap();
+        });
+    }
+    calls.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_show_every_organisation_and_prove_that_none_is_left_out() {
+    let subnet = Subnet::start().await;
+    let reader = subnet.anonymous();
+    let empty = reader.organisation_page(None, 10).await.unwrap();
+    assert_eq!((empty.organisations.len(), empty.end), (0, true));
+    assert_eq!(empty.head.size, 1);
+
+    apply(&subnet, 3).await;
+    let first = reader.organisation_page(None, 2).await.unwrap();
+    let rest = reader.organisation_page(Some(2), 2).await.unwrap();
+    assert_eq!((first.end, rest.end), (false, true));
+    assert_eq!((first.head, rest.head.size), (rest.head, 4));
+    let mut ids = Vec::new();
+    for found in first.organisations.iter().chain(&rest.organisations) {
+        let id = found.organisation.id;
+        let alone = reader.organisation(id).await.unwrap().unwrap();
+        assert_eq!(
+            (&found.organisation, found.hash),
+            (&alone.organisation, alone.hash)
+        );
+        ids.push(id);
+    }
+    assert_eq!(ids, [1, 2, 3]);
+    for behind in [3, u64::MAX] {
+        let page = reader.organisation_page(Some(behind), 2).await.unwrap();
+        assert_eq!((page.organisations.len(), page.end), (0, true));
+    }
+
+    // A page behind another key is no answer, and neither is one with a byte changed.
+    let args = |after: Option<u64>| CertifiedListArgs {
+        collection: ORGANISATIONS.into(),
+        after: after.map(|id| organisation_key(id).into()),
+        limit: 2,
+    };
+    let canister = reader.audited();
+    let answer = canister
+        .page_answer_unverified(&args(Some(2)))
+        .await
+        .unwrap();
+    canister.verify_page(&args(Some(2)), &answer).unwrap();
+    let error = canister.verify_page(&args(None), &answer).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ClientError::Unverified {
+                reason: VerifyError::Hidden { .. },
+                ..
+            }
+        ),
+        "{error}"
+    );
+    for position in 0..answer.witness.len() {
+        let mut changed = answer.clone();
+        changed.witness[position] ^= 1;
+        assert!(
+            canister.verify_page(&args(Some(2)), &changed).is_err(),
+            "byte {position} of the witness"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_log_is_audited_and_an_audit_goes_on_where_it_ended() {
+    let subnet = Subnet::start().await;
+    let canister = subnet.anonymous().audited();
+    let mut audit = Audit::default();
+    let installed = canister.audit(&mut audit).await.unwrap();
+    assert_eq!((installed.replayed, installed.head.size), (1, 1));
+    let names: Vec<_> = installed.collections.keys().collect();
+    assert_eq!(names, [GOVERNORS]);
+
+    // More than one page of blocks.
+    apply(&subnet, 110).await;
+    let before = audit.clone();
+    let report = canister.audit(&mut audit).await.unwrap();
+    assert_eq!(
+        (report.replayed, report.pages, report.head.size),
+        (110, 2, 111)
+    );
+    let head = canister.head().await.unwrap();
+    assert_eq!(head.head, report.head);
+    assert_eq!(report.collections.len(), 2);
+    for (name, root) in &report.collections {
+        assert_eq!(head.collection_root(name).unwrap(), *root);
+    }
+    let again = canister.audit(&mut audit).await.unwrap();
+    assert_eq!((again.replayed, again.pages), (0, 0));
+    let whole = canister.audit(&mut Audit::default()).await.unwrap();
+    assert_eq!(
+        (whole.replayed, whole.head, whole.collections),
+        (111, report.head, report.collections)
+    );
+
+    // An audit that knows another log is told so.
+    let mut other = Audit::resume(audit.chain().clone(), before.clone().collections().clone());
+    let error = canister.audit(&mut other).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the audit of canister {} failed: the log does not explain the collection organisations",
+            canister.canister()
+        )
+    );
+
+    // The same log by its proofs: the last block, each prefix, each entry.
+    let tip = canister.tip_answer_unverified().await.unwrap().unwrap();
+    let certified = canister.verify_tip(&tip).unwrap();
+    let last = audit.chain().last_hash().unwrap();
+    assert_eq!((certified.index, certified.hash), (110, last));
+    let mut changed = tip;
+    changed.hash_tree[40] ^= 1;
+    assert!(canister.verify_tip(&changed).is_err());
+    canister
+        .prove_inclusion(&last, 110, &head.head)
+        .await
+        .unwrap();
+    assert!(
+        canister
+            .prove_inclusion(&last, 109, &head.head)
+            .await
+            .is_err()
+    );
+    for from in [LogRoot::default().head(), installed.head, head.head] {
+        canister.prove_consistency(&from, &head.head).await.unwrap();
+    }
+    let mut forked = installed.head;
+    forked.root[0] ^= 1;
+    let error = canister.prove_consistency(&forked, &head.head).await;
+    assert!(matches!(error, Err(ClientError::Unverified { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_complete_at_one_head_while_others_write() {
+    let subnet = Subnet::start().await;
+    apply(&subnet, 120).await;
+    let (reader, governor) = (subnet.anonymous(), subnet.registry(&subnet.governor));
+    let writer = tokio::spawn(async move {
+        for id in 1..=120 {
+            governor.close_application(id, "a test").await.unwrap();
+        }
+    });
+    let mut audit = Audit::default();
+    for _ in 0..3 {
+        let (organisations, export) = reader.all_organisations(&mut audit).await.unwrap();
+        let ids: Vec<_> = organisations
+            .iter()
+            .map(|found| found.organisation.id)
+            .collect();
+        assert_eq!(ids, (1..=120).collect::<Vec<_>>());
+        // Installed, applied for, and in their order closed: the state at exactly this head.
+        let closed = usize::try_from(export.head.size).unwrap() - 121;
+        for found in organisations {
+            let id = usize::try_from(found.organisation.id).unwrap();
+            let pending = found.organisation.state == OrganisationState::Pending;
+            assert_eq!(pending, id > closed, "{id} of {closed} that were closed");
+        }
+        assert_eq!(audit.size(), export.head.size);
+        assert_eq!(audit.collections().root(ORGANISATIONS), export.root);
+    }
+    writer.await.unwrap();
+    let (_, export) = reader
+        .all_organisations(&mut Audit::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (export.head.size, export.pages, export.read_again),
+        (241, 2, 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_collection_of_any_canister_is_exported_and_one_that_is_not_there_is_not() {
+    let subnet = Subnet::start().await;
+    let registry = subnet.anonymous();
+    let canister = AuditedCanister::new(registry.connection().clone(), registry.canister());
+    let mut audit = Audit::default();
+    let export = canister.export(GOVERNORS, &mut audit).await.unwrap();
+    let keys: Vec<_> = export
+        .records
+        .iter()
+        .map(|record| &record.key[..])
+        .collect();
+    assert_eq!(keys, [governor_key(subnet.governor.principal())]);
+    let none = canister.export(ORGANISATIONS, &mut audit).await.unwrap();
+    assert_eq!((none.records.len(), none.head), (0, export.head));
+    let error = canister.export("persons", &mut audit).await.unwrap_err();
+    assert!(
+        matches!(error.refusal(), Some(Error::NotFound { .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

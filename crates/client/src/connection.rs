@@ -134,15 +134,26 @@ impl Connection {
     where
         R: for<'a> ArgumentDecoder<'a>,
     {
+        let reply = self
+            .query_bytes_unverified(canister, method, arguments)
+            .await?;
+        decode(method, &reply)
+    }
+
+    /// The same, with the reply as the Candid bytes that came.
+    pub(crate) async fn query_bytes_unverified(
+        &self,
+        canister: Principal,
+        method: &str,
+        arguments: impl ArgumentEncoder,
+    ) -> Result<Vec<u8>, ClientError> {
         let call = self
             .agent
             .query(&canister, method)
             .with_arg(encode(method, arguments)?);
-        let reply = call
-            .call_with_verification()
+        call.call_with_verification()
             .await
-            .map_err(|error| ClientError::agent(method, error))?;
-        decode(method, &reply)
+            .map_err(|error| ClientError::agent(method, error))
     }
 
     /// Asks `canister` for `paths` of its certified tree, and verifies nothing yet: see [`Connection::verify`].
@@ -157,7 +168,7 @@ impl Connection {
         accepted(CERTIFIED_READ, answer)
     }
 
-    /// Verifies what `canister` answered to a certified read, without the network.
+    /// Verifies what `canister` answered to `method` (`certified_read`, `certified_list` …), without the network.
     ///
     /// Returns the certificate, for its time, and the witness, for its leaves.
     ///
@@ -166,13 +177,14 @@ impl Connection {
     pub fn verify(
         &self,
         canister: Principal,
+        method: &str,
         answer: &CertifiedRead,
     ) -> Result<(VerifiedCertificate, VerifiedWitness), ClientError> {
         let bound = TimeBound::within(MAX_CERTIFICATE_AGE);
         let certificate = self
             .verifier
             .certificate(&answer.certificate, canister, now(), bound)
-            .map_err(|reason| unverified(CERTIFIED_READ, reason))?;
+            .map_err(|reason| unverified(method, reason))?;
         // Only the root subnet signs without a delegation; its id is that of its key.
         let signer = certificate
             .subnet()
@@ -180,14 +192,14 @@ impl Connection {
         if signer != self.trust.subnet {
             let (expected, found) = (self.trust.subnet, signer.to_text());
             return Err(ClientError::ForeignSubnet {
-                method: CERTIFIED_READ.into(),
+                method: method.into(),
                 expected,
                 found,
             });
         }
         let witness = certificate
             .witness(&answer.witness)
-            .map_err(|reason| unverified(CERTIFIED_READ, reason))?;
+            .map_err(|reason| unverified(method, reason))?;
         Ok((certificate, witness))
     }
 }
@@ -199,7 +211,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-const CERTIFIED_READ: &str = "certified_read";
+pub(crate) const CERTIFIED_READ: &str = "certified_read";
 
 /// A canister's typed answer as the client's.
 pub(crate) fn accepted<T>(
@@ -227,7 +239,10 @@ fn encode(method: &str, arguments: impl ArgumentEncoder) -> Result<Vec<u8>, Clie
 }
 
 /// Decodes with a bound on the work: who answers need not be who wrote the types.
-fn decode<R: for<'a> ArgumentDecoder<'a>>(method: &str, reply: &[u8]) -> Result<R, ClientError> {
+pub(crate) fn decode<R: for<'a> ArgumentDecoder<'a>>(
+    method: &str,
+    reply: &[u8],
+) -> Result<R, ClientError> {
     let mut config = DecoderConfig::new();
     config
         .set_decoding_quota(DECODING_QUOTA)

@@ -2,7 +2,7 @@
 
 use candid::Principal;
 use ic_agent::AgentError;
-use indus_verify::VerifyError;
+use indus_verify::{AuditError, VerifyError};
 use thiserror::Error;
 
 use crate::trust::TrustFileError;
@@ -39,6 +39,35 @@ pub enum ClientError {
     /// A record is certified, but not the one that was asked for.
     #[error("asked for organisation {asked}, got organisation {found}")]
     WrongRecord { asked: u64, found: u64 },
+    /// A certified key is of another form than those of its collection; it is shown in hexadecimal.
+    #[error("{key} is certified as a key of {collection}, which has no such keys")]
+    WrongKey {
+        collection: &'static str,
+        key: String,
+    },
+    /// A node answered from an earlier state than one that was verified already; a later call may find another node.
+    #[error(
+        "the answer to {method} is of a log of {size} blocks, of which {known} were verified already"
+    )]
+    Older {
+        method: String,
+        size: u64,
+        known: u64,
+    },
+    /// The audit log of a canister can't be read, or is not what the subnet certified, or does not explain it.
+    #[error("the audit of canister {canister} failed: {reason}")]
+    Audit {
+        canister: Principal,
+        reason: AuditError,
+    },
+    /// Pages of a collection, each certified, don't add up to the collection that is certified.
+    #[error(
+        "the records of {collection} are not all of those that the subnet certified, and no others"
+    )]
+    Incomplete { collection: String },
+    /// Each time that its changed records had been read again, others had changed.
+    #[error("{collection} still changed when it was read for the {rounds}th time")]
+    Unsettled { collection: String, rounds: u32 },
     /// A reply is not of the type that the method answers.
     #[error("the answer to {method} is not of the expected type: {reason}")]
     Reply { method: String, reason: String },

@@ -4,6 +4,7 @@
 //! trust file ─► Connection ─► RegistryClient ─► update: signed call, certified reply (checked by ic-agent)
 //! (root key,    (HTTP, root   (typed methods)   read:   certified_read ─► indus-verify ─► typed value
 //!  subnet, ids)  key pinned)                    query:  …_unverified
+//!                           ─► AuditedCanister   page, head, proofs; audit: the whole log; export: a whole collection
 //! ```
 //!
 //! Invariants
@@ -14,20 +15,28 @@
 //!
 //! Cost: an update or a read is one round trip and at most two BLS checks, some milliseconds each.
 
+mod audit;
+mod audited;
 mod connection;
 mod deployment;
 mod error;
+mod export;
 mod key;
 mod metrics;
 mod registry;
 mod trust;
 
+pub use audit::AuditReport;
+pub use audited::{AuditedCanister, CertifiedHead, CertifiedPage, CertifiedRecord, CertifiedTip};
 pub use connection::{Connection, MAX_CERTIFICATE_AGE};
 pub use deployment::{Deployment, MAX_INSTALL_BYTES, ModuleHash};
 pub use error::ClientError;
+pub use export::Export;
 pub use key::Key;
 pub use metrics::{LocalnetMetrics, MethodCounts};
-pub use registry::{ApplicationHash, CertifiedOrganisation, RegistryClient};
+pub use registry::{
+    ApplicationHash, CertifiedOrganisation, CertifiedOrganisationPage, RegistryClient,
+};
 /// Addresses of networks.
 pub use reqwest::Url;
 pub use trust::{MAX_TRUST_FILE_BYTES, TrustFile, TrustFileError};

@@ -8,18 +8,21 @@
 use std::fmt;
 
 use candid::Principal;
+use indus_api::certified::CertifiedListArgs;
 use indus_api::registry::{
-    ApproveArgs, CloseArgs, ListArgs, Organisation, OrganisationKey, OrganisationPage,
-    OrganisationProfile, OrganisationRecord, organisation_path,
+    ApproveArgs, CloseArgs, ListArgs, ORGANISATIONS, Organisation, OrganisationKey,
+    OrganisationPage, OrganisationProfile, OrganisationRecord, organisation_key, organisation_path,
 };
 use indus_api::service::ServiceInfo;
 use indus_api::{CertifiedRead, Error};
-use indus_verify::{Lookup, Time};
+use indus_verify::{Audit, LogHead, Lookup, Time, VerifyError};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 
-use crate::connection::{Connection, accepted, unverified};
+use crate::audited::{AuditedCanister, CERTIFIED_LIST, CertifiedPage, CertifiedRecord};
+use crate::connection::{CERTIFIED_READ, Connection, accepted, decode, unverified};
 use crate::error::ClientError;
+use crate::export::Export;
 
 /// SHA-256 of the certified bytes of an application: what an approval binds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,19 @@ pub struct CertifiedOrganisation {
     pub organisation: Organisation,
     /// Hash of the certified bytes: of a pending application, what an approval binds.
     pub hash: ApplicationHash,
+    /// When the subnet's state was like this.
+    pub certified_at: Time,
+}
+
+/// Organisations with successive ids, none between them left out, as the subnet certified them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertifiedOrganisationPage {
+    /// In the order of their ids.
+    pub organisations: Vec<CertifiedOrganisation>,
+    /// Whether there are none with higher ids.
+    pub end: bool,
+    /// The audit log at that moment.
+    pub head: LogHead,
     /// When the subnet's state was like this.
     pub certified_at: Time,
 }
@@ -162,29 +178,59 @@ impl RegistryClient {
         id: u64,
         answer: &CertifiedRead,
     ) -> Result<Option<CertifiedOrganisation>, ClientError> {
-        let (certificate, witness) = self.connection.verify(self.canister, answer)?;
+        let (certificate, witness) =
+            self.connection
+                .verify(self.canister, CERTIFIED_READ, answer)?;
         let path = organisation_path(id);
         if witness.lookup(&path) == Lookup::Absent {
             return Ok(None);
         }
         let bytes = witness
             .leaf(&path)
-            .map_err(|reason| unverified("certified_read", reason))?;
-        let OrganisationRecord::V1(organisation) = witness
-            .value(&path)
-            .map_err(|reason| unverified("certified_read", reason))?;
-        if organisation.id != id {
-            return Err(ClientError::WrongRecord {
-                asked: id,
-                found: organisation.id,
-            });
-        }
-        let hash = ApplicationHash::of(bytes);
-        Ok(Some(CertifiedOrganisation {
-            organisation,
-            hash,
-            certified_at: certificate.time(),
-        }))
+            .map_err(|reason| unverified(CERTIFIED_READ, reason))?;
+        organisation(CERTIFIED_READ, id, bytes, certificate.time()).map(Some)
+    }
+
+    /// The organisations with the ids behind `after` (from the first, without it), verified: `limit` of them, if there are
+    /// as many, at most [`MAX_LIST`](indus_api::certified::MAX_LIST).
+    pub async fn organisation_page(
+        &self,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<CertifiedOrganisationPage, ClientError> {
+        let args = CertifiedListArgs {
+            collection: ORGANISATIONS.into(),
+            after: after.map(|id| ByteBuf::from(organisation_key(id))),
+            limit,
+        };
+        let CertifiedPage {
+            records,
+            end,
+            head,
+            certified_at,
+        } = self.audited().page(&args).await?;
+        Ok(CertifiedOrganisationPage {
+            organisations: organisations(&records, certified_at)?,
+            end,
+            head,
+            certified_at,
+        })
+    }
+
+    /// All organisations at one head of the audit log, proved complete: [`AuditedCanister::export`].
+    pub async fn all_organisations(
+        &self,
+        audit: &mut Audit,
+    ) -> Result<(Vec<CertifiedOrganisation>, Export), ClientError> {
+        let export = self.audited().export(ORGANISATIONS, audit).await?;
+        let organisations = organisations(&export.records, export.certified_at)?;
+        Ok((organisations, export))
+    }
+
+    /// The registry as any canister of the suite.
+    #[must_use]
+    pub fn audited(&self) -> AuditedCanister {
+        AuditedCanister::new(self.connection.clone(), self.canister)
     }
 
     /// An organisation by id or slug, as one node says.
@@ -215,11 +261,7 @@ impl RegistryClient {
 
     /// What the installation says of itself, as one node says.
     pub async fn service_info_unverified(&self) -> Result<ServiceInfo, ClientError> {
-        let (info,) = self
-            .connection
-            .query_unverified(self.canister, "service_info", ())
-            .await?;
-        Ok(info)
+        self.audited().service_info_unverified().await
     }
 
     /// The governors, as one node says.
@@ -242,5 +284,122 @@ impl RegistryClient {
             .update(self.canister, self.canister, method, (argument,))
             .await?;
         accepted(method, answer)
+    }
+}
+
+/// Organisation `id` from its certified bytes.
+fn organisation(
+    method: &str,
+    id: u64,
+    bytes: &[u8],
+    certified_at: Time,
+) -> Result<CertifiedOrganisation, ClientError> {
+    let (OrganisationRecord::V1(organisation),) = decode(method, bytes)?;
+    if organisation.id != id {
+        return Err(ClientError::WrongRecord {
+            asked: id,
+            found: organisation.id,
+        });
+    }
+    Ok(CertifiedOrganisation {
+        organisation,
+        hash: ApplicationHash::of(bytes),
+        certified_at,
+    })
+}
+
+/// Organisations from the records of their collection, which everybody may read.
+fn organisations(
+    records: &[CertifiedRecord],
+    certified_at: Time,
+) -> Result<Vec<CertifiedOrganisation>, ClientError> {
+    let one = |record: &CertifiedRecord| {
+        let key = hex::encode(&record.key);
+        let Ok(id) = record.key[..].try_into().map(u64::from_be_bytes) else {
+            return Err(ClientError::WrongKey {
+                collection: ORGANISATIONS,
+                key,
+            });
+        };
+        let Some(bytes) = &record.bytes else {
+            let path = format!("{ORGANISATIONS}/{key}");
+            return Err(unverified(CERTIFIED_LIST, VerifyError::Unknown { path }));
+        };
+        organisation(CERTIFIED_LIST, id, bytes, certified_at)
+    };
+    records.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use indus_api::registry::{OrganisationKind, OrganisationState};
+
+    use super::*;
+
+    fn record(key: &[u8], id: u64) -> CertifiedRecord {
+        let organisation = Organisation {
+            id,
+            profile: OrganisationProfile {
+                slug: String::from("a"),
+                name: String::from("A"),
+                kind: OrganisationKind::Agency,
+                parent: None,
+                sector: String::from("it"),
+                seat: String::from("Quetta"),
+            },
+            applicant: Principal::anonymous(),
+            applied_at_ns: 1,
+            state: OrganisationState::Pending,
+        };
+        let bytes = candid::encode_one(OrganisationRecord::V1(organisation)).unwrap();
+        CertifiedRecord {
+            key: key.to_vec(),
+            leaf: indus_verify::leaf_hash(&bytes),
+            bytes: Some(bytes),
+        }
+    }
+
+    fn fault(record: CertifiedRecord) -> String {
+        organisations(&[record], Time::default())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn records_become_organisations_with_the_hash_that_an_approval_binds() {
+        let record = record(&organisation_key(7), 7);
+        let bytes = record.bytes.clone().unwrap();
+        let read = organisations(&[record], Time::default()).unwrap();
+        assert_eq!(
+            (read.len(), read[0].organisation.id, read[0].hash),
+            (1, 7, ApplicationHash::of(&bytes))
+        );
+    }
+
+    #[test]
+    fn a_record_under_a_wrong_key_without_bytes_or_of_another_type_is_refused() {
+        assert_eq!(
+            fault(record(&organisation_key(7), 8)),
+            "asked for organisation 7, got organisation 8"
+        );
+        assert_eq!(
+            fault(record(&[1, 2], 7)),
+            "0102 is certified as a key of organisations, which has no such keys"
+        );
+        let hidden = CertifiedRecord {
+            bytes: None,
+            ..record(&organisation_key(7), 7)
+        };
+        assert_eq!(
+            fault(hidden),
+            "the answer to certified_list can't be verified: nothing is proved about organisations/0000000000000007"
+        );
+        let other = CertifiedRecord {
+            bytes: Some(candid::encode_one("text").unwrap()),
+            ..record(&organisation_key(7), 7)
+        };
+        assert!(
+            fault(other).starts_with("the answer to certified_list is not of the expected type: ")
+        );
     }
 }
