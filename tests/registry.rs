@@ -244,7 +244,7 @@ async fn pages_show_every_organisation_and_prove_that_none_is_left_out() {
     // A page behind another key is no answer, and neither is one with a byte changed.
     let args = |after: Option<u64>| CertifiedListArgs {
         collection: ORGANISATIONS.into(),
-        after: after.map(|id| organisation_key(id).into()),
+        after: after.map(|id| organisation_key(id).to_vec().into()),
         limit: 2,
     };
     let canister = reader.audited();
