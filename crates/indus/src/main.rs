@@ -14,6 +14,7 @@ mod registration;
 mod signals;
 mod summary;
 mod up;
+mod whole;
 
 use std::process::ExitCode;
 

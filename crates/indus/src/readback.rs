@@ -88,7 +88,7 @@ async fn read_one(
 }
 
 /// Compares all that is known of a registered organisation; only its times are the subnet's.
-fn compare(found: &Organisation, expected: &Registered) -> Result<(), ReadBackError> {
+pub(crate) fn compare(found: &Organisation, expected: &Registered) -> Result<(), ReadBackError> {
     let profile = (&found.profile, &expected.profile);
     same("id", &found.id, &expected.id)?;
     same("slug", &profile.0.slug, &profile.1.slug)?;
@@ -139,7 +139,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use candid::Principal;
     use indus_api::registry::{OrganisationKind, OrganisationProfile};
     use indus_client::ApplicationHash;
@@ -148,7 +148,8 @@ mod tests {
 
     type Change = fn(&mut Organisation);
 
-    fn example() -> (Organisation, Registered) {
+    /// A record, and what was registered as it.
+    pub(crate) fn example() -> (Organisation, Registered) {
         let profile = OrganisationProfile {
             slug: String::from("a"),
             name: String::from("A"),

@@ -8,28 +8,32 @@ use indus_client::{LocalnetMetrics, TrustFile};
 use crate::latency::Latencies;
 use crate::readback::ReadBack;
 use crate::registration::RegistrationLatencies;
+use crate::whole::Whole;
 
 /// Figures of a run.
 pub(crate) struct Costs<'a> {
     pub(crate) registered: usize,
     pub(crate) took: &'a RegistrationLatencies,
     pub(crate) read_back: &'a ReadBack,
+    pub(crate) whole: Option<&'a Whole>,
     pub(crate) metrics: &'a LocalnetMetrics,
     pub(crate) registry: Principal,
 }
 
-/// The figures as a table: what, how often, milliseconds, instructions that the registry took for one.
+/// The figures as a table: what, how often, milliseconds, instructions that the registry took for one. Below it, a line for
+/// each proof about the whole.
 pub(crate) fn costs(costs: &Costs<'_>) -> Vec<String> {
     let Costs {
         registered,
         took,
         read_back,
+        whole,
         metrics,
         registry,
     } = costs;
     let instructions = |method: &str| metrics.of(*registry, method).instructions_per_message();
     let read = instructions("certified_read");
-    vec![
+    let mut lines = vec![
         format!(
             "registered:    {registered}, verified: {}",
             read_back.verified
@@ -54,6 +58,41 @@ pub(crate) fn costs(costs: &Costs<'_>) -> Vec<String> {
             "verification of a read, offline",
             &read_back.verifications,
             None,
+        ),
+    ];
+    if let Some(whole) = whole {
+        lines.extend(proofs(whole, instructions));
+    }
+    lines
+}
+
+/// What was proved about the whole: by how many calls, of how many instructions, in what time.
+fn proofs(whole: &Whole, instructions: impl Fn(&str) -> Option<u64>) -> [String; 3] {
+    let calls = |calls: u64, method: &str| {
+        let instructions = instructions(method).map_or_else(|| String::from("-"), thousands);
+        let plural = if calls == 1 { "call" } else { "calls" };
+        format!("{calls} {plural} of {method} at {instructions} instructions")
+    };
+    let (audit, export) = (&whole.audit, &whole.export);
+    [
+        format!(
+            "absent:        organisation {} ({}, {} ms)",
+            whole.absent,
+            calls(1, "certified_read"),
+            millis(whole.absence_took)
+        ),
+        format!(
+            "replayed:      {} blocks to the certified head ({}, {} ms)",
+            thousands(audit.replayed),
+            calls(audit.pages, "icrc3_get_blocks"),
+            millis(whole.audit_took)
+        ),
+        format!(
+            "complete:      {} organisations, root {} ({}, {} ms)",
+            export.records.len(),
+            hex::encode(export.root),
+            calls(export.pages, "certified_list"),
+            millis(whole.export_took)
         ),
     ]
 }
@@ -85,17 +124,22 @@ fn thousands(number: u64) -> String {
     text
 }
 
-/// The last line: how many records were verified, and by what chain.
+/// The last line: how many records were verified, what was proved about the whole, and by what chain.
 pub(crate) fn proof(
     verified: usize,
     total: usize,
+    whole: Option<&Whole>,
     trust: &TrustFile,
     registry: Principal,
 ) -> String {
+    let whole = whole.map_or_else(String::new, |whole| {
+        let blocks = whole.export.head.size;
+        format!(" present, complete, absent beyond; log of {blocks} blocks replayed to the certified root:")
+    });
     // The end of the key tells keys apart; its beginning is the same in all.
     let root_key = hex::encode(&trust.root_key.as_der()[trust.root_key.as_der().len() - 8..]);
     format!(
-        "{verified} of {total} records verified offline: root key …{root_key} → subnet {} → registry {registry} \
+        "{verified} of {total} records verified offline:{whole} root key …{root_key} → subnet {} → registry {registry} \
          (BLS certificates, Merkle witnesses)",
         trust.subnet
     )

@@ -2,7 +2,8 @@
 //!
 //! Flow: read the file of organisations → start localnet → pin its root key in the trust file → deploy `registry`
 //! through the public HTTP interface → register every organisation → read each back and verify it against the trust
-//! file, loaded afresh → show what it took → keep running until a signal comes, or end (`--once`).
+//! file, loaded afresh → prove that there are no others, and that the audit log explains all → show what it took → keep
+//! running until a signal comes, or end (`--once`).
 //!
 //! Invariants
 //! - Input files are checked before anything is started or written.
@@ -32,6 +33,7 @@ use crate::readback;
 use crate::registration::{self, RegistrationError};
 use crate::signals::{Signal, Signals};
 use crate::summary::{self, Costs};
+use crate::whole::{self, WholeError};
 
 /// Port of the HTTP interface unless another is asked for; with `--once` it is any free one.
 const DEFAULT_PORT: u16 = 8000;
@@ -43,7 +45,7 @@ const MAX_REFUSALS_SHOWN: usize = 10;
 /// Starts a local subnet, registers all organisations on it, and verifies every record.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// End after verifying; exit code 0 only if every record was verified.
+    /// End after verifying; exit code 0 only if every record was verified, and the whole of them.
     #[arg(long)]
     once: bool,
     /// CSV file of the organisations [default: data/organisations.csv in the project].
@@ -92,6 +94,8 @@ pub(crate) enum UpError {
     TrustChanged(PathBuf),
     #[error("{} of {total} records could not be verified", total - verified)]
     Unverified { verified: usize, total: usize },
+    #[error("the registry as a whole could not be verified: {0}")]
+    Whole(#[from] WholeError),
     #[error("ended by {}; no process is left", .0.name())]
     Signal(Signal),
 }
@@ -254,12 +258,18 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     }
     let reader = RegistryClient::new(Connection::open(pinned)?)?;
     let read_back = readback::read_back(&registered, &reader, console).await;
+    let whole = if read_back.refused.is_empty() {
+        Some(whole::prove(&registered, &reader).await?)
+    } else {
+        None
+    };
     let metrics = LocalnetMetrics::unverified(reader.connection()).await?;
 
     let costs = Costs {
         registered: registered.len(),
         took: &took,
         read_back: &read_back,
+        whole: whole.as_ref(),
         metrics: &metrics,
         registry,
     };
@@ -269,7 +279,7 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     for (slug, error) in read_back.refused.iter().take(MAX_REFUSALS_SHOWN) {
         console.error(format_args!("not verified: {slug}: {error}"));
     }
-    if !inputs.once && read_back.refused.is_empty() {
+    if !inputs.once && whole.is_some() {
         console.line(format_args!("HTTP interface: {}", shown(&trust.network)));
         console.line(format_args!("registry:       {registry}"));
         console.line(format_args!(
@@ -279,7 +289,8 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         console.line("to stop:        Ctrl-C");
     }
     let (verified, total) = (read_back.verified, inputs.organisations.rows.len());
-    console.line(summary::proof(verified, total, &trust, registry));
+    let proof = summary::proof(verified, total, whole.as_ref(), &trust, registry);
+    console.line(proof);
     if verified == total {
         Ok(())
     } else {
