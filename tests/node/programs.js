@@ -20,6 +20,15 @@ export function program(name) {
   return path;
 }
 
+/** The registry's module; what must be built if it isn't there. */
+export function registryModule() {
+  const path = resolve(import.meta.dirname, '../../target/canisters/registry.wasm.gz');
+  if (!existsSync(path)) {
+    throw new Error(`there is no ${path}: scripts/build`);
+  }
+  return new Uint8Array(readFileSync(path));
+}
+
 /** The offline verifier; what must be built if it isn't there. */
 export async function verifierModule() {
   const path = resolve(import.meta.dirname, '../../target/verifier/indus_verify.js');
