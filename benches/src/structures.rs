@@ -147,7 +147,7 @@ fn measure(records: u64, log: u64) -> anyhow::Result<Figures> {
         let mut state = Structures::create(memory.clone());
         state.fill(0, records);
         state.fill_log(log - APPENDS / 2);
-        state.map.stable_bytes() as f64 / records as f64
+        state.trie_bytes() as f64 / records as f64
     };
     let mut bench = Bench::load(&memory)?;
     bench.call("open", ())?;

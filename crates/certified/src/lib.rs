@@ -3,6 +3,7 @@
 //! | structure | what it certifies | form |
 //! | --- | --- | --- |
 //! | [`CertifiedMap`] | keys and the hashes of their values: present, absent, complete | IC hash tree |
+//! | [`CertifiedRecords`] | a map with its values | IC hash tree |
 //! | [`CertifiedLog`] | entries in their order: included, nothing changed since | RFC 9162 |
 //! | [`Row`] | a handful of labels above maps and leaves: the top of a canister's tree | IC hash tree |
 //!
@@ -18,12 +19,14 @@
 pub mod encoder;
 mod log;
 pub mod map;
+pub mod records;
 mod row;
 pub mod sha256;
 
 pub use encoder::Encoder;
 pub use log::{CertifiedLog, LogError, MAX_PAYLOAD, OpenError};
-pub use map::{CertifiedMap, MapError, Request};
+pub use map::{CertifiedMap, Entry, MapError, Request};
+pub use records::CertifiedRecords;
 pub use row::Row;
 
 /// A SHA-256 hash.

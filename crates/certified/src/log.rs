@@ -76,10 +76,10 @@
 
 mod error;
 mod hash;
-mod payloads;
+pub(crate) mod payloads;
 mod position;
 mod proofs;
-mod region;
+pub(crate) mod region;
 
 use ic_stable_structures::Memory;
 
@@ -89,6 +89,11 @@ use crate::Hash;
 
 pub use self::error::{LogError, OpenError};
 pub use self::payloads::MAX_PAYLOAD;
+
+const PAYLOADS: Kind = Kind {
+    name: "payloads",
+    magic: *b"INDLOG-P",
+};
 
 const NODES: Kind = Kind {
     name: "nodes",
@@ -128,7 +133,7 @@ impl<M: Memory> CertifiedLog<M> {
     pub fn create(nodes: M, payloads: M) -> Result<Self, LogError> {
         let nodes = Region::new(nodes, NODES);
         nodes.grow_to(position::end(0))?;
-        let payloads = Payloads::create(payloads)?;
+        let payloads = Payloads::create(payloads, PAYLOADS)?;
         nodes.write_header([0, payloads.end()]);
         Ok(Self {
             nodes,
@@ -147,7 +152,7 @@ impl<M: Memory> CertifiedLog<M> {
         let [size, payloads_end] = nodes.fields()?;
         nodes.check("number of entries", size, MAX_ENTRIES)?;
         nodes.check("end", position::end(size), nodes.bytes())?;
-        let payloads = Payloads::open(payloads, payloads_end)?;
+        let payloads = Payloads::open(payloads, PAYLOADS, payloads_end)?;
         let peaks = position::subtrees(0, size)
             .map(|(level, index)| nodes.read(position::node(level, index)))
             .collect();

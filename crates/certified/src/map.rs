@@ -1,5 +1,7 @@
 //! `CertifiedMap`: keys of one length and the hashes of their values, as an IC hash tree in stable memory.
 //!
+//! Beside the hash stands a note of eight bytes, which is not certified: where the value is ([`crate::CertifiedRecords`]).
+//!
 //! A leaf-oriented Merkle Patricia (crit-bit) trie: a fork for each bit at which keys that are equal before it differ,
 //! zeros to the left, a labeled leaf for each key.
 //!
@@ -16,7 +18,7 @@
 //! All numbers are little-endian. Slots follow the header, in any order; all addresses are multiples of 8.
 //!
 //! ```text
-//! header, 88 bytes                           fork, 80 bytes
+//! header, 96 bytes                           fork, 80 bytes
 //!  0  "ICM"                                   0  link to the left
 //!  3  version: 1                              6  link to the right
 //!  4  bytes of a key (u16)                   12  bit (u16): 0 is the highest of the key's first byte
@@ -25,9 +27,10 @@
 //! 16  link to the root (u64), 0 if empty     16  hash of the left side
 //! 24  first free fork (u64), 0 if none       48  hash of the right side
 //! 32  first free leaf (u64), 0 if none
-//! 40  end of the slots (u64)                 leaf, key + 32 bytes, up to a multiple of 8
+//! 40  end of the slots (u64)                 leaf, key + 40 bytes, up to a multiple of 8
 //! 48  slots of leaves, free ones too (u64)    0  key
-//! 56  root hash                              key length: hash of the leaf node of its value
+//! 56  mark of the owner's (u64)              key length: hash of the leaf node of its value
+//! 64  root hash                              32 bytes further: note of the owner's (u64)
 //!
 //! link, 6 bytes: the address; plus 1, if it is a leaf's         free slot: address of the next one (u64), 0 if none
 //! ```
@@ -46,7 +49,7 @@
 //! With n keys of 32 bytes that are hashes, a way down has about log2 n + 0.3 forks. A change reads and writes each of
 //! them once and takes two SHA-256 blocks for each, and two for its label; a witness reads each once. Changes that are
 //! committed together share the forks that they have in common: 10, 100 and 1,000 among a million keys save about 17, 32
-//! and 49 % of the hashes. A key takes a fork and a leaf: 144 bytes, if it has 32. Opening reads the header.
+//! and 49 % of the hashes. A key takes a fork and a leaf: 152 bytes, if it has 32. Opening reads the header.
 
 mod layout;
 mod staged;
@@ -57,7 +60,7 @@ use ic_stable_structures::Memory;
 use thiserror::Error;
 
 pub use layout::MAX_KEY;
-pub use witness::Request;
+pub use witness::{Contents, Request};
 
 use crate::{Encoder, Hash, sha256};
 use layout::{HEADER_BYTES, Header};
@@ -78,6 +81,9 @@ pub enum MapError {
     /// Stable memory can't grow.
     #[error("stable memory is full")]
     Full,
+    /// A stored value can't be where the map says.
+    #[error("the stored values are damaged")]
+    Damaged,
     /// Changes are staged, and the root does not show them yet.
     #[error("changes are not committed")]
     Uncommitted,
@@ -98,6 +104,26 @@ pub enum OpenError {
     /// The header contradicts itself or the size of the memory.
     #[error("the header of the certified map is damaged")]
     Damaged,
+}
+
+/// What is at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The hash of the leaf node of the value (see [`sha256::leaf`]).
+    pub hash: Hash,
+    /// A number of the owner's, not certified: where the value is.
+    pub note: u64,
+}
+
+impl Entry {
+    /// Of a value, with the note 0.
+    #[must_use]
+    pub fn of(value: &[u8]) -> Self {
+        Self {
+            hash: sha256::leaf(value),
+            note: 0,
+        }
+    }
 }
 
 /// The certified map; see the [module](self).
@@ -183,28 +209,39 @@ impl<M: Memory> CertifiedMap<M> {
         !self.staged.is_changed()
     }
 
-    /// The hash at `key`, staged changes included; none if the key is absent, or of another length.
+    /// What is at `key`, staged changes included; none if the key is absent, or of another length.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Hash> {
-        self.find(key).map(|leaf| leaf.value())
+    pub fn get(&self, key: &[u8]) -> Option<Entry> {
+        self.find(key).map(|leaf| leaf.entry())
     }
 
-    /// Stages that `key` has a value whose leaf node has the hash `value` (see [`sha256::leaf`]); what it had before.
+    /// Stages what is at `key`; what was there before.
     ///
     /// # Errors
     /// [`MapError::KeyLength`], [`MapError::TooDeep`], [`MapError::Full`].
-    pub fn insert(&mut self, key: &[u8], value: &Hash) -> Result<Option<Hash>, MapError> {
+    pub fn insert(&mut self, key: &[u8], entry: &Entry) -> Result<Option<Entry>, MapError> {
         self.check_key(key)?;
-        self.stage_insert(key, value)
+        self.stage_insert(key, entry)
     }
 
     /// Stages that `key` is absent; what it had before.
     ///
     /// # Errors
     /// [`MapError::KeyLength`].
-    pub fn remove(&mut self, key: &[u8]) -> Result<Option<Hash>, MapError> {
+    pub fn remove(&mut self, key: &[u8]) -> Result<Option<Entry>, MapError> {
         self.check_key(key)?;
         Ok(self.stage_remove(key))
+    }
+
+    /// A number of the owner's that is kept with the map, 0 at first.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.header.mark
+    }
+
+    /// Sets that number, to be written with the next commit of a change.
+    pub fn set_mark(&mut self, mark: u64) {
+        self.header.mark = mark;
     }
 
     /// Writes what is staged, and returns the new root hash.
@@ -226,8 +263,8 @@ impl<M: Memory> CertifiedMap<M> {
         }
     }
 
-    /// Keys behind `after` (from the first, without it) up to `until` (to the last, without it), in their order with their
-    /// hashes, at most `limit`; staged changes included.
+    /// Keys behind `after` (from the first, without it) up to `until` (to the last, without it), in their order with what is
+    /// at them, at most `limit`; staged changes included.
     ///
     /// # Errors
     /// [`MapError::KeyLength`].
@@ -236,7 +273,7 @@ impl<M: Memory> CertifiedMap<M> {
         after: Option<&[u8]>,
         until: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Hash)>, MapError> {
+    ) -> Result<Vec<(Vec<u8>, Entry)>, MapError> {
         for bound in [after, until].into_iter().flatten() {
             self.check_key(bound)?;
         }
@@ -244,8 +281,14 @@ impl<M: Memory> CertifiedMap<M> {
             .after(after)
             .take_while(|leaf| until.is_none_or(|until| leaf.key() <= until))
             .take(limit)
-            .map(|leaf| (leaf.key().to_vec(), leaf.value()))
+            .map(|leaf| (leaf.key().to_vec(), leaf.entry()))
             .collect())
+    }
+
+    /// Keys behind `after`, or all, in their order, with what is at them; staged changes included.
+    pub fn entries(&self, after: Option<&[u8]>) -> impl Iterator<Item = (Vec<u8>, Entry)> {
+        self.after(after)
+            .map(|leaf| (leaf.key().to_vec(), leaf.entry()))
     }
 
     /// Writes the hash tree of the map, pruned to what answers `requests`. Of a key that is present, `contents` gives the
@@ -257,7 +300,7 @@ impl<M: Memory> CertifiedMap<M> {
     pub fn witness(
         &self,
         requests: &[Request<'_>],
-        contents: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+        contents: Contents<'_>,
         encoder: &mut Encoder,
     ) -> Result<(), MapError> {
         if !self.is_committed() {

@@ -33,7 +33,7 @@ use indus_api::{
         MAX_LEAF_CHANGES,
     },
 };
-use indus_certified::{CertifiedLog, Hash, Row, sha256};
+use indus_certified::{CertifiedLog, Hash, Row, records::Staged, sha256};
 
 pub use collection::{Collection, CollectionSpec};
 
@@ -224,17 +224,18 @@ impl<M: Memory> Certified<M> {
             previous: self.tip.map(|tip| tip.hash),
             tx: encode(actor, &named, &details),
         };
-        self.stage(&changes, &leaves)?;
+        let staged = self.stage(&changes, &leaves)?;
         let hash = block.hash();
         let index = match self.log.append(&hash, &block.to_bytes()) {
             Ok(index) => index,
             Err(_) => {
-                self.unstage(&changes);
+                self.restore(&changes, &staged);
                 return Err(codes::internal(codes::MEMORY_FULL));
             }
         };
-        for change in changes {
-            self.collections[change.collection.0].store(change.key, change.record);
+        for (change, staged) in changes.iter().zip(&staged) {
+            let collection = &mut self.collections[change.collection.0];
+            collection.finish(&change.key, change.record.as_deref(), staged);
         }
         self.tip = Some(Tip {
             index,
@@ -250,26 +251,31 @@ impl<M: Memory> Certified<M> {
     }
 
     /// Stages all leaves, or none.
-    fn stage(&mut self, changes: &[Change], leaves: &[Option<Hash>]) -> Result<(), Error> {
-        for (at, (change, leaf)) in changes.iter().zip(leaves).enumerate() {
-            if let Err(error) =
-                self.collections[change.collection.0].stage(&change.key, leaf.as_ref())
-            {
-                self.unstage(&changes[..=at]);
-                return Err(error);
+    fn stage(&mut self, changes: &[Change], leaves: &[Option<Hash>]) -> Result<Vec<Staged>, Error> {
+        let mut all = Vec::with_capacity(changes.len());
+        for (change, leaf) in changes.iter().zip(leaves) {
+            let collection = &mut self.collections[change.collection.0];
+            let length = change.record.as_ref().map_or(0, Vec::len);
+            match collection.stage(&change.key, leaf.map(|leaf| (leaf, length))) {
+                Ok(staged) => all.push(staged),
+                Err(error) => {
+                    self.restore(changes, &all);
+                    return Err(error);
+                }
             }
         }
-        Ok(())
+        Ok(all)
     }
 
-    /// Takes staged leaves back: all, if nothing else waits for the commit, or to what the stored records say.
-    fn unstage(&mut self, changes: &[Change]) {
-        for change in changes {
+    /// Takes staged leaves back.
+    fn restore(&mut self, changes: &[Change], staged: &[Staged]) {
+        for (change, staged) in changes.iter().zip(staged) {
             let collection = &mut self.collections[change.collection.0];
+            // Where nothing else waits for the commit, there is nothing left to commit either.
             if self.committed {
                 collection.discard();
             } else {
-                collection.unstage(&change.key);
+                collection.restore(&change.key, staged);
             }
         }
     }

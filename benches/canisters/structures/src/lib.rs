@@ -1,7 +1,7 @@
 //! What is measured in instructions: the certified structures, and what a user would pick instead, at the same work.
 //!
-//! A record of 200 bytes is stored under the SHA-256 of its number, and certified: here in a [`CertifiedMap`], there in
-//! an `RbTree` of ic-certified-map on the heap. Both keep the bytes in a `StableBTreeMap`.
+//! A record of 200 bytes is stored under the SHA-256 of its number, and certified: here in [`CertifiedRecords`], there in
+//! an `RbTree` of ic-certified-map on the heap, with the bytes in a `StableBTreeMap`.
 //!
 //! The same code lays out large states natively ([`Structures::create`], [`Structures::fill`]); they are loaded as stable
 //! memory, and `open` takes them over. The `RbTree` has no such form: `peer_fill` grows it, as an upgrade would have to.
@@ -17,7 +17,7 @@ use ic_stable_structures::{
     DefaultMemoryImpl, Memory, StableBTreeMap,
     memory_manager::{MemoryId, MemoryManager, VirtualMemory},
 };
-use indus_certified::{CertifiedLog, CertifiedMap, Encoder, Hash, Request, sha256};
+use indus_certified::{CertifiedLog, CertifiedRecords, Encoder, Hash, Request, sha256};
 use serde::{Deserialize, Serialize as _};
 
 /// Bytes of a record.
@@ -27,16 +27,16 @@ type Key = [u8; 32];
 
 /// What is in stable memory.
 pub struct Structures<M: Memory> {
-    /// Certifies the records.
-    pub map: CertifiedMap<VirtualMemory<M>>,
-    records: StableBTreeMap<Key, Vec<u8>, VirtualMemory<M>>,
+    records: CertifiedRecords<VirtualMemory<M>>,
+    /// Bytes of the peer's records.
+    peer: StableBTreeMap<Key, Vec<u8>, VirtualMemory<M>>,
     log: CertifiedLog<VirtualMemory<M>>,
 }
 
 impl<M: Memory> Structures<M> {
-    fn memories(memory: M) -> [VirtualMemory<M>; 4] {
+    fn memories(memory: M) -> [VirtualMemory<M>; 5] {
         let manager = MemoryManager::init(memory);
-        [0, 1, 2, 3].map(|id| manager.get(MemoryId::new(id)))
+        [0, 1, 2, 3, 4].map(|id| manager.get(MemoryId::new(id)))
     }
 
     /// Empty structures.
@@ -46,20 +46,20 @@ impl<M: Memory> Structures<M> {
     #[must_use]
     #[allow(clippy::expect_used, reason = "a benchmark")]
     pub fn create(memory: M) -> Self {
-        let [map, records, nodes, payloads] = Self::memories(memory);
+        let [trie, values, nodes, payloads, peer] = Self::memories(memory);
         Self {
-            map: CertifiedMap::create(map, 32).expect("a map"),
-            records: StableBTreeMap::new(records),
+            records: CertifiedRecords::create(trie, values, 32).expect("records"),
+            peer: StableBTreeMap::new(peer),
             log: CertifiedLog::create(nodes, payloads).expect("a log"),
         }
     }
 
     #[allow(clippy::expect_used, reason = "a benchmark")]
     fn open(memory: M) -> Self {
-        let [map, records, nodes, payloads] = Self::memories(memory);
+        let [trie, values, nodes, payloads, peer] = Self::memories(memory);
         Self {
-            map: CertifiedMap::open(map, 32).expect("a map"),
-            records: StableBTreeMap::load(records),
+            records: CertifiedRecords::open(trie, values, 32).expect("records"),
+            peer: StableBTreeMap::load(peer),
             log: CertifiedLog::open(nodes, payloads).expect("a log"),
         }
     }
@@ -72,15 +72,19 @@ impl<M: Memory> Structures<M> {
     pub fn fill(&mut self, from: u64, to: u64) {
         for n in from..to {
             let (key, record) = (key(n), record(n));
-            self.map
-                .insert(&key, &sha256::leaf(&record))
-                .expect("inserted");
-            self.records.insert(key, record);
+            self.records.put(&key, Some(&record)).expect("put");
+            self.peer.insert(key, record);
             if n % 1_000 == 0 {
-                self.map.commit();
+                self.records.commit();
             }
         }
-        self.map.commit();
+        self.records.commit();
+    }
+
+    /// Bytes of the trie.
+    #[must_use]
+    pub fn trie_bytes(&self) -> u64 {
+        self.records.map().stable_bytes()
     }
 
     /// Entries up to `size` for the log.
@@ -182,9 +186,10 @@ fn map_insert(from: u64, to: u64) -> Took {
         .collect();
     ours(|ours| {
         took(|| {
-            for (key, leaf) in &leaves {
-                let _ = ours.map.insert(key, leaf);
-                ours.map.commit();
+            for (key, leaf) in leaves {
+                // Without a value.
+                let _ = ours.records.stage(&key, Some((leaf, 0)));
+                ours.records.commit();
             }
             0
         })
@@ -198,9 +203,8 @@ fn record_insert(from: u64, to: u64) -> Took {
     ours(|ours| {
         took(|| {
             for (key, record) in records {
-                let _ = ours.map.insert(&key, &sha256::leaf(&record));
-                ours.records.insert(key, record);
-                ic_cdk::api::certified_data_set(ours.map.commit());
+                let _ = ours.records.put(&key, Some(&record));
+                ic_cdk::api::certified_data_set(ours.records.commit());
             }
             0
         })
@@ -216,7 +220,7 @@ fn peer_record_insert(from: u64, to: u64) -> Took {
             took(|| {
                 for (key, record) in records {
                     peer.insert(key, LeafHash(ic_certified_map::leaf_hash(&record)));
-                    ours.records.insert(key, record);
+                    ours.peer.insert(key, record);
                     ic_cdk::api::certified_data_set(peer.root_hash());
                 }
                 0
@@ -247,11 +251,9 @@ fn read(to: u64, step: u64) -> Took {
             let mut bytes = 0;
             for key in &keys {
                 let mut encoder = Encoder::new();
-                let _ = ours.map.witness(
-                    &[Request::Key(key)],
-                    &mut |_| ours.records.get(key),
-                    &mut encoder,
-                );
+                let _ = ours
+                    .records
+                    .witness(&[Request::Key(key)], &|_| true, &mut encoder);
                 bytes += encoder.finish().len() as u64;
             }
             bytes
@@ -271,7 +273,7 @@ fn peer_read(to: u64, step: u64) -> Took {
             took(|| {
                 let mut bytes = 0;
                 for key in &keys {
-                    let record = ours.records.get(key).unwrap_or_default();
+                    let record = ours.peer.get(key).unwrap_or_default();
                     let witness = peer.nested_witness(key, |_| HashTree::Leaf(record.into()));
                     let mut serializer = serde_cbor::Serializer::new(Vec::new());
                     let _ = serializer

@@ -23,7 +23,7 @@ pub enum LogError {
     Damaged { field: &'static str, value: u64 },
 }
 
-pub(super) fn check_bound(field: &'static str, value: u64, bound: u64) -> Result<(), LogError> {
+pub(crate) fn check_bound(field: &'static str, value: u64, bound: u64) -> Result<(), LogError> {
     if value > bound {
         return Err(LogError::AboveBound {
             field,

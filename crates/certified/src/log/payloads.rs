@@ -1,4 +1,4 @@
-//! The second memory: payloads in slots of segregated size classes. Its layout stands in [`super`].
+//! Payloads in slots of segregated size classes, of a log or of records. The layout stands in [`super`].
 
 use ic_stable_structures::Memory;
 
@@ -8,11 +8,6 @@ use super::region::{self, Kind, Region};
 /// Longest payload, 2 MiB: the longest message that the Internet Computer takes.
 pub const MAX_PAYLOAD: usize = 2 << 20;
 
-const KIND: Kind = Kind {
-    name: "payloads",
-    magic: *b"INDLOG-P",
-};
-
 /// Size of the slots of class 0.
 const SMALLEST_SLOT: u64 = 64;
 
@@ -20,7 +15,7 @@ const SMALLEST_SLOT: u64 = 64;
 const CLASSES: usize = 61;
 
 /// Where the slots begin: behind the header, aligned.
-const SLOTS: u64 = region::header_bytes(CLASSES as u64).next_multiple_of(UNIT);
+pub(crate) const SLOTS: u64 = region::header_bytes(CLASSES as u64).next_multiple_of(UNIT);
 
 /// All slots start and end at multiples of this, so that a reference has room for a length.
 const UNIT: u64 = 16;
@@ -31,13 +26,13 @@ const LENGTH_BITS: u32 = 22;
 const MAX_END: u64 = UNIT << (u64::BITS - LENGTH_BITS);
 
 /// Where an entry's payload lies, as it is stored beside the leaf.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reference(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reference(u64);
 
 impl Reference {
-    const EMPTY: Self = Self(0);
+    pub(crate) const EMPTY: Self = Self(0);
     /// No payload is as long as the 22 bits of its length say.
-    pub(super) const PRUNED: Self = Self(u64::MAX);
+    pub(crate) const PRUNED: Self = Self(u64::MAX);
 
     fn new(offset: u64, length: u64) -> Self {
         Self(((offset / UNIT) << LENGTH_BITS) | length)
@@ -51,17 +46,25 @@ impl Reference {
         self.0 & ((1 << LENGTH_BITS) - 1)
     }
 
-    pub(super) fn from_bytes(bytes: [u8; 8]) -> Self {
+    pub(crate) fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn to_number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(u64::from_le_bytes(bytes))
     }
 
-    pub(super) fn to_bytes(self) -> [u8; 8] {
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
         self.0.to_le_bytes()
     }
 }
 
 /// Room for a payload that is about to be written.
-pub(super) enum Slot {
+pub(crate) enum Slot {
     /// An empty payload needs none.
     None,
     /// At the end; `end` is the new one.
@@ -74,7 +77,7 @@ pub(super) enum Slot {
     },
 }
 
-pub(super) struct Payloads<M> {
+pub(crate) struct Payloads<M> {
     region: Region<M>,
     end: u64,
     /// The first free slot of each class, or 0, as in the header.
@@ -82,8 +85,8 @@ pub(super) struct Payloads<M> {
 }
 
 impl<M: Memory> Payloads<M> {
-    pub(super) fn create(memory: M) -> Result<Self, LogError> {
-        let region = Region::new(memory, KIND);
+    pub(crate) fn create(memory: M, kind: Kind) -> Result<Self, LogError> {
+        let region = Region::new(memory, kind);
         region.grow_to(SLOTS)?;
         let free = [0; CLASSES];
         region.write_header(free);
@@ -94,8 +97,8 @@ impl<M: Memory> Payloads<M> {
         })
     }
 
-    pub(super) fn open(memory: M, end: u64) -> Result<Self, OpenError> {
-        let region = Region::new(memory, KIND);
+    pub(crate) fn open(memory: M, kind: Kind, end: u64) -> Result<Self, OpenError> {
+        let region = Region::new(memory, kind);
         let free = region.fields()?;
         region.check("end", end, region.bytes().min(MAX_END))?;
         if end < SLOTS || !end.is_multiple_of(UNIT) {
@@ -117,12 +120,12 @@ impl<M: Memory> Payloads<M> {
     }
 
     /// Where the next new slot will be.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
     /// Finds room for a payload. Writes nothing, but grows the memory if there has to be a new slot.
-    pub(super) fn reserve(&self, length: usize) -> Result<Slot, LogError> {
+    pub(crate) fn reserve(&self, length: usize) -> Result<Slot, LogError> {
         if length == 0 {
             return Ok(Slot::None);
         }
@@ -152,8 +155,36 @@ impl<M: Memory> Payloads<M> {
         })
     }
 
+    /// Makes sure that payloads which take so many bytes of slots find room, whatever slots are free.
+    pub(crate) fn make_room(&self, slot_bytes: u64) -> Result<(), LogError> {
+        let end = self.end.saturating_add(slot_bytes);
+        check_bound("end of the payloads", end, MAX_END)?;
+        self.region.grow_to(end)
+    }
+
+    /// Puts a payload in the place of another: into the same slot, if it fits.
+    pub(crate) fn replace(
+        &mut self,
+        old: Reference,
+        payload: &[u8],
+    ) -> Result<Reference, LogError> {
+        let length = payload.len() as u64;
+        if old != Reference::EMPTY && length > 0 && class_of(old.length()) == class_of(length) {
+            let longer = self.check(old)?.saturating_sub(payload.len());
+            self.region.write(old.offset(), payload);
+            if longer > 0 {
+                self.region.write(old.offset() + length, &vec![0; longer]);
+            }
+            return Ok(Reference::new(old.offset(), length));
+        }
+        let slot = self.reserve(payload.len())?;
+        let new = self.store(slot, payload);
+        self.release(old)?;
+        Ok(new)
+    }
+
     /// Writes a payload into the slot that was reserved for its length.
-    pub(super) fn store(&mut self, slot: Slot, payload: &[u8]) -> Reference {
+    pub(crate) fn store(&mut self, slot: Slot, payload: &[u8]) -> Reference {
         let offset = match slot {
             Slot::None => return Reference::EMPTY,
             Slot::New { offset, end } => {
@@ -173,7 +204,7 @@ impl<M: Memory> Payloads<M> {
         Reference::new(offset, payload.len() as u64)
     }
 
-    pub(super) fn load(&self, reference: Reference) -> Result<Option<Vec<u8>>, LogError> {
+    pub(crate) fn load(&self, reference: Reference) -> Result<Option<Vec<u8>>, LogError> {
         match reference {
             Reference::PRUNED => Ok(None),
             Reference::EMPTY => Ok(Some(Vec::new())),
@@ -185,7 +216,7 @@ impl<M: Memory> Payloads<M> {
     }
 
     /// Erases a payload that was not pruned yet, and puts its slot before the free ones of its class.
-    pub(super) fn release(&mut self, reference: Reference) -> Result<(), LogError> {
+    pub(crate) fn release(&mut self, reference: Reference) -> Result<(), LogError> {
         if reference == Reference::EMPTY {
             return Ok(());
         }
@@ -223,6 +254,14 @@ impl<M: Memory> Payloads<M> {
         (SLOTS..self.end).contains(&offset)
             && offset.is_multiple_of(UNIT)
             && bytes <= self.end - offset
+    }
+}
+
+/// Bytes of the slot of a payload of so many.
+pub(crate) fn slot_of(length: usize) -> u64 {
+    match length as u64 {
+        0 => 0,
+        length => slot_bytes(class_of(length)),
     }
 }
 

@@ -5,7 +5,7 @@ use ic_stable_structures::Memory;
 use super::error::{LogError, OpenError};
 
 /// The layout that this code writes, and the only one that it reads.
-pub(super) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 const WASM_PAGE: u64 = 64 * 1024;
 
@@ -13,42 +13,42 @@ const WASM_PAGE: u64 = 64 * 1024;
 const IDENTITY: u64 = 16;
 
 /// Length of a header with so many fields.
-pub(super) const fn header_bytes(fields: u64) -> u64 {
+pub(crate) const fn header_bytes(fields: u64) -> u64 {
     IDENTITY + 8 * fields
 }
 
 /// What a memory is for.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     /// Its name in errors.
-    pub(super) name: &'static str,
-    pub(super) magic: [u8; 8],
+    pub(crate) name: &'static str,
+    pub(crate) magic: [u8; 8],
 }
 
-pub(super) struct Region<M> {
+pub(crate) struct Region<M> {
     memory: M,
     kind: Kind,
 }
 
 impl<M: Memory> Region<M> {
-    pub(super) fn new(memory: M, kind: Kind) -> Self {
+    pub(crate) fn new(memory: M, kind: Kind) -> Self {
         Self { memory, kind }
     }
 
-    pub(super) fn write_header<const N: usize>(&self, fields: [u64; N]) {
+    pub(crate) fn write_header<const N: usize>(&self, fields: [u64; N]) {
         self.write(0, &self.kind.magic);
         self.write(8, &u64::from(VERSION).to_le_bytes());
         self.write_fields(0, fields);
     }
 
     /// Overwrites fields of the header, from the given one on.
-    pub(super) fn write_fields<const N: usize>(&self, first: usize, fields: [u64; N]) {
+    pub(crate) fn write_fields<const N: usize>(&self, first: usize, fields: [u64; N]) {
         let offset = header_bytes(first as u64);
         self.write(offset, fields.map(u64::to_le_bytes).as_flattened());
     }
 
     /// The header's fields, if it is one of this kind in the known version.
-    pub(super) fn fields<const N: usize>(&self) -> Result<[u64; N], OpenError> {
+    pub(crate) fn fields<const N: usize>(&self) -> Result<[u64; N], OpenError> {
         let memory = self.kind.name;
         if self.memory.size() == 0 {
             return Err(OpenError::Empty { memory });
@@ -67,7 +67,7 @@ impl<M: Memory> Region<M> {
     }
 
     /// Refuses a value of the header that is above its bound.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         field: &'static str,
         value: u64,
@@ -84,12 +84,12 @@ impl<M: Memory> Region<M> {
         })
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.memory.size().saturating_mul(WASM_PAGE)
     }
 
     /// Makes sure that there are so many bytes.
-    pub(super) fn grow_to(&self, end: u64) -> Result<(), LogError> {
+    pub(crate) fn grow_to(&self, end: u64) -> Result<(), LogError> {
         let pages = end.saturating_sub(self.bytes()).div_ceil(WASM_PAGE);
         if pages > 0 && self.memory.grow(pages) < 0 {
             return Err(LogError::OutOfMemory {
@@ -100,19 +100,19 @@ impl<M: Memory> Region<M> {
         Ok(())
     }
 
-    pub(super) fn read<const N: usize>(&self, offset: u64) -> [u8; N] {
+    pub(crate) fn read<const N: usize>(&self, offset: u64) -> [u8; N] {
         let mut bytes = [0; N];
         self.memory.read(offset, &mut bytes);
         bytes
     }
 
-    pub(super) fn read_vec(&self, offset: u64, length: usize) -> Vec<u8> {
+    pub(crate) fn read_vec(&self, offset: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.memory.read(offset, &mut bytes);
         bytes
     }
 
-    pub(super) fn write(&self, offset: u64, bytes: &[u8]) {
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) {
         self.memory.write(offset, bytes);
     }
 }

@@ -2,24 +2,26 @@
 
 use ic_stable_structures::Memory;
 
-use super::OpenError;
+use super::{Entry, OpenError};
 use crate::Hash;
 
 /// Longest key, in bytes.
 pub const MAX_KEY: usize = 64;
 
-pub(super) const HEADER_BYTES: u64 = 88;
+pub(super) const HEADER_BYTES: u64 = 96;
 pub(super) const FORK_BYTES: u64 = 80;
-const HEADER_SIZE: usize = 88;
+const HEADER_SIZE: usize = 96;
 const FORK_SIZE: usize = 80;
-const MAX_LEAF_SIZE: usize = MAX_KEY + 32;
+/// Bytes of a leaf behind its key.
+const ENTRY_SIZE: usize = 40;
+const MAX_LEAF_SIZE: usize = MAX_KEY + ENTRY_SIZE;
 
 const MAGIC: &[u8; 3] = b"ICM";
 const VERSION: u8 = 1;
 
 /// Bytes of a leaf's slot.
 pub(super) fn leaf_bytes(key_bytes: usize) -> u64 {
-    (key_bytes as u64 + 32).next_multiple_of(8)
+    (key_bytes as u64 + 40).next_multiple_of(8)
 }
 
 /// Where a node is, and which kind it is: the address of its slot or, while it is staged, its index. Addresses are
@@ -81,6 +83,7 @@ pub(super) struct Header {
     pub(super) free_leaves: u64,
     pub(super) end: u64,
     pub(super) leaf_slots: u64,
+    pub(super) mark: u64,
     pub(super) root_hash: Hash,
 }
 
@@ -95,6 +98,7 @@ impl Header {
             free_leaves: 0,
             end: HEADER_BYTES,
             leaf_slots: 0,
+            mark: 0,
             root_hash,
         })
     }
@@ -121,7 +125,8 @@ impl Header {
             free_leaves: number(32),
             end: number(40),
             leaf_slots: number(48),
-            root_hash: array(&bytes[56..]),
+            mark: number(56),
+            root_hash: array(&bytes[64..]),
         };
         let size = memory.size().saturating_mul(PAGE);
         let inside = |address: u64| {
@@ -172,11 +177,12 @@ impl Header {
             self.free_leaves,
             self.end,
             self.leaf_slots,
+            self.mark,
         ];
-        for (place, number) in bytes[8..56].chunks_exact_mut(8).zip(numbers) {
+        for (place, number) in bytes[8..64].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
         }
-        bytes[56..].copy_from_slice(&self.root_hash);
+        bytes[64..].copy_from_slice(&self.root_hash);
         memory.write(0, &bytes);
     }
 }
@@ -264,7 +270,7 @@ impl Fork {
     }
 }
 
-/// A leaf, as the bytes of its slot: a key, and the hash of the leaf node of its value.
+/// A leaf, as the bytes of its slot: a key, the hash of the leaf node of its value, and a note.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaf {
     bytes: [u8; MAX_LEAF_SIZE],
@@ -273,13 +279,13 @@ pub(super) struct Leaf {
 
 impl Leaf {
     #[inline]
-    pub(super) fn new(key: &[u8], value: &Hash) -> Self {
+    pub(super) fn new(key: &[u8], entry: &Entry) -> Self {
         let mut leaf = Self {
             bytes: [0; MAX_LEAF_SIZE],
             key_bytes: key.len(),
         };
         leaf.bytes[..key.len()].copy_from_slice(key);
-        leaf.set_value(value);
+        leaf.set_entry(entry);
         leaf
     }
 
@@ -289,13 +295,28 @@ impl Leaf {
     }
 
     #[inline]
-    pub(super) fn value(&self) -> Hash {
+    pub(super) fn hash(&self) -> Hash {
         array(&self.bytes[self.key_bytes..])
     }
 
     #[inline]
-    pub(super) fn set_value(&mut self, value: &Hash) {
-        self.bytes[self.key_bytes..self.key_bytes + 32].copy_from_slice(value);
+    pub(super) fn note(&self) -> u64 {
+        u64::from_le_bytes(array(&self.bytes[self.key_bytes + 32..]))
+    }
+
+    #[inline]
+    pub(super) fn entry(&self) -> Entry {
+        Entry {
+            hash: self.hash(),
+            note: self.note(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_entry(&mut self, entry: &Entry) {
+        let (hash, note) = self.bytes[self.key_bytes..].split_at_mut(32);
+        hash.copy_from_slice(&entry.hash);
+        note[..8].copy_from_slice(&entry.note.to_le_bytes());
     }
 
     #[inline]
@@ -304,13 +325,13 @@ impl Leaf {
             bytes: [0; MAX_LEAF_SIZE],
             key_bytes,
         };
-        memory.read(address, &mut leaf.bytes[..key_bytes + 32]);
+        memory.read(address, &mut leaf.bytes[..key_bytes + ENTRY_SIZE]);
         leaf
     }
 
     #[inline]
     pub(super) fn write<M: Memory>(&self, memory: &M, address: u64) {
-        memory.write(address, &self.bytes[..self.key_bytes + 32]);
+        memory.write(address, &self.bytes[..self.key_bytes + ENTRY_SIZE]);
     }
 }
 

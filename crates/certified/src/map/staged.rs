@@ -9,7 +9,7 @@
 use ic_stable_structures::Memory;
 
 use super::{
-    CertifiedMap, MAX_HEIGHT, MapError,
+    CertifiedMap, Entry, MAX_HEIGHT, MapError,
     layout::{FORK_BYTES, Fork, Leaf, Link, difference, leaf_bytes, side},
 };
 use crate::{Hash, sha256};
@@ -142,20 +142,20 @@ impl<M: Memory> CertifiedMap<M> {
     pub(super) fn stage_insert(
         &mut self,
         key: &[u8],
-        value: &Hash,
-    ) -> Result<Option<Hash>, MapError> {
+        entry: &Entry,
+    ) -> Result<Option<Entry>, MapError> {
         let Some((way, at)) = self.stage_way(key) else {
             self.make_room()?;
-            let leaf = self.staged.add_leaf(Leaf::new(key, value), None);
+            let leaf = self.staged.add_leaf(Leaf::new(key, entry), None);
             self.staged.attach(&[], leaf, 0);
             self.header.len += 1;
             return Ok(None);
         };
         let found = self.leaf(at);
         let Some(bit) = difference(key, found.key()) else {
-            let before = found.value();
-            if before != *value {
-                self.stage_value(&way, at, found, value);
+            let before = found.entry();
+            if before != *entry {
+                self.stage_entry(&way, at, found, entry);
             }
             return Ok(Some(before));
         };
@@ -166,7 +166,7 @@ impl<M: Memory> CertifiedMap<M> {
             return Err(MapError::TooDeep);
         }
         self.make_room()?;
-        let leaf = self.staged.add_leaf(Leaf::new(key, value), None);
+        let leaf = self.staged.add_leaf(Leaf::new(key, entry), None);
         let (index, fork) = self.staged.forks.add(None);
         let side = side(key, bit);
         let other = 1 - side;
@@ -183,7 +183,7 @@ impl<M: Memory> CertifiedMap<M> {
         Ok(None)
     }
 
-    pub(super) fn stage_remove(&mut self, key: &[u8]) -> Option<Hash> {
+    pub(super) fn stage_remove(&mut self, key: &[u8]) -> Option<Entry> {
         let (way, at) = self.stage_way(key)?;
         let found = self.leaf(at);
         if found.key() != key {
@@ -198,7 +198,7 @@ impl<M: Memory> CertifiedMap<M> {
         let Some((&(parent, side), above)) = way.split_last() else {
             self.staged.root = Some(None);
             self.staged.changed = true;
-            return Some(found.value());
+            return Some(found.entry());
         };
         let StagedFork { fork, address, .. } = &mut self.staged.forks.slots[parent];
         let freed = address.take();
@@ -211,7 +211,7 @@ impl<M: Memory> CertifiedMap<M> {
             Some(&(index, side)) => self.staged.fork_mut(index).set_side_hash(side, &hash),
             None => self.staged.root_hash = Some(hash),
         }
-        Some(found.value())
+        Some(found.entry())
     }
 
     /// Copies the forks on the way to where `key` leads; none if the map is empty.
@@ -234,13 +234,13 @@ impl<M: Memory> CertifiedMap<M> {
         Some((way, at))
     }
 
-    /// Gives the leaf at the end of a way another value.
-    fn stage_value(&mut self, way: &[Step], at: Link, mut leaf: Leaf, value: &Hash) {
+    /// Gives the leaf at the end of a way another entry.
+    fn stage_entry(&mut self, way: &[Step], at: Link, mut leaf: Leaf, entry: &Entry) {
         let link = if let Some(index) = at.staged() {
-            self.staged.leaves[index].leaf.set_value(value);
+            self.staged.leaves[index].leaf.set_entry(entry);
             at
         } else {
-            leaf.set_value(value);
+            leaf.set_entry(entry);
             self.staged.add_leaf(leaf, Some(at.address()))
         };
         self.staged.attach(way, link, 0);
@@ -307,7 +307,7 @@ impl<M: Memory> CertifiedMap<M> {
             let address = address.unwrap_or_else(|| self.allocate(false));
             let leaf = &self.staged.leaves[index].leaf;
             leaf.write(&self.memory, address);
-            let hash = sha256::labeled(leaf.key(), &leaf.value());
+            let hash = sha256::labeled(leaf.key(), &leaf.hash());
             return (Link::leaf(address), Some(hash));
         }
         let staged = &self.staged.forks.slots[index];

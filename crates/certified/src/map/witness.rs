@@ -28,6 +28,9 @@ pub enum Request<'a> {
     },
 }
 
+/// Gives the value of a key that is shown, from the key and its note, or nothing if only the hash is.
+pub type Contents<'a> = &'a mut dyn FnMut(&[u8], u64) -> Option<Vec<u8>>;
+
 /// Keys that are shown, and whether with their values.
 type Shown = BTreeMap<Vec<u8>, bool>;
 
@@ -38,7 +41,7 @@ impl<M: Memory> CertifiedMap<M> {
     pub(super) fn write_witness(
         &self,
         requests: &[Request<'_>],
-        contents: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+        contents: Contents<'_>,
         encoder: &mut Encoder,
     ) -> Result<(), MapError> {
         if let [Request::Key(key)] = *requests
@@ -134,7 +137,7 @@ impl<M: Memory> CertifiedMap<M> {
     fn encode(
         &self,
         shown: &[(&[u8], bool)],
-        contents: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+        contents: Contents<'_>,
         encoder: &mut Encoder,
     ) -> Result<(), Absent> {
         let Some(root) = self.root_link() else {
@@ -155,7 +158,7 @@ struct Writer<'a, M: Memory> {
     map: &'a CertifiedMap<M>,
     /// Of the fork that is looked at: a way down has many.
     room: Fork,
-    contents: &'a mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    contents: Contents<'a>,
     encoder: &'a mut Encoder,
 }
 
@@ -182,9 +185,9 @@ impl<M: Memory> Writer<'_, M> {
             return Err(Absent);
         }
         self.encoder.labeled(key);
-        match value.then(|| (self.contents)(key)).flatten() {
+        match value.then(|| (self.contents)(key, leaf.note())).flatten() {
             Some(contents) => self.encoder.leaf(&contents),
-            None => self.encoder.pruned(&leaf.value()),
+            None => self.encoder.pruned(&leaf.hash()),
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Single promises.
 
 use ic_certification::LookupResult;
-use indus_certified::{Encoder, MapError, Request, map::MAX_HEIGHT, sha256};
+use indus_certified::{Encoder, Entry, MapError, Request, map::MAX_HEIGHT};
 
 use crate::model::{InRow, Model, check_key, check_range, insert, new, row, tree, witness};
 
@@ -25,11 +25,11 @@ fn what_is_staged_is_seen_and_certified_with_the_commit_only() {
     let before = map.root_hash();
     insert(&mut map, &mut model, &id(1), b"one");
     insert(&mut map, &mut model, &id(2), b"two");
-    assert_eq!(map.get(&id(1)), Some(sha256::leaf(b"one")));
+    assert_eq!(map.get(&id(1)), Some(Entry::of(b"one")));
     assert_eq!(map.len(), 2);
     assert_eq!(map.root_hash(), before);
     assert!(!map.is_committed());
-    let refused = map.witness(&[], &mut |_| None, &mut Encoder::new());
+    let refused = map.witness(&[], &mut |_, _| None, &mut Encoder::new());
     assert_eq!(refused, Err(MapError::Uncommitted));
     assert_eq!(map.commit(), tree(&model).digest());
     assert!(map.is_committed());
@@ -78,7 +78,7 @@ fn keys_of_another_length_are_absent_and_refused() {
             expected: 8,
         };
         assert_eq!(map.get(key), None);
-        assert_eq!(map.insert(key, &[0; 32]), Err(refused));
+        assert_eq!(map.insert(key, &Entry::of(&[0])), Err(refused));
         assert_eq!(map.remove(key), Err(refused));
         assert_eq!(map.range(Some(key), None, 1), Err(refused));
     }
@@ -98,7 +98,7 @@ fn a_key_shown_without_its_value_hides_nothing_else() {
         until: None,
         limit: 100,
     };
-    map.witness(&[request], &mut |_| None, &mut encoder)
+    map.witness(&[request], &mut |_, _| None, &mut encoder)
         .expect("a witness");
     let bytes = encoder.finish();
     assert!(!bytes.windows(6).any(|window| window == b"secret"));
@@ -136,7 +136,7 @@ fn crafted_keys_are_refused_where_the_tree_would_become_too_deep() {
             if model.contains_key(&zeros_up_to(bit)[..]) {
                 continue;
             }
-            let refused = map.insert(&zeros_up_to(bit), &[1; 32]);
+            let refused = map.insert(&zeros_up_to(bit), &Entry::of(&[1]));
             assert_eq!(refused, Err(MapError::TooDeep), "bit {bit}");
         }
         assert!(map.is_committed());
@@ -148,7 +148,7 @@ fn crafted_keys_are_refused_where_the_tree_would_become_too_deep() {
         // A way out: one key less, one other more.
         map.remove(&zeros_up_to(if order { 5 } else { 195 }))
             .expect("removed");
-        map.insert(&zeros_up_to(220), &[1; 32])
+        map.insert(&zeros_up_to(220), &Entry::of(&[1]))
             .expect("there is room again");
     }
 }

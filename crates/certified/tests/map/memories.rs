@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use ic_stable_structures::{Memory, VectorMemory};
-use indus_certified::{CertifiedMap, MapError, map::OpenError, sha256};
+use indus_certified::{CertifiedMap, Entry, MapError, map::OpenError, sha256};
 
 use crate::model::{Model, insert, new, tree};
 
@@ -44,11 +44,11 @@ fn slots_of_removed_keys_are_used_again() {
 fn a_map_that_was_emptied_is_as_good_as_a_new_one() {
     let (memory, mut map) = new(32);
     for n in 0..100 {
-        map.insert(&key(n), &[0; 32]).expect("inserted");
+        map.insert(&key(n), &Entry::of(&[0])).expect("inserted");
     }
     map.commit();
     for n in 0..100 {
-        assert_eq!(map.remove(&key(n)), Ok(Some([0; 32])));
+        assert_eq!(map.remove(&key(n)), Ok(Some(Entry::of(&[0]))));
     }
     assert_eq!(map.commit(), sha256::empty());
     let map = CertifiedMap::open(memory, 32).expect("it opens");
@@ -95,7 +95,7 @@ fn a_full_memory_refuses_a_key_and_keeps_the_others() {
     let mut model = Model::new();
     let mut n = 0;
     let refused = loop {
-        match map.insert(&key(n), &sha256::leaf(b"")) {
+        match map.insert(&key(n), &Entry::of(b"")) {
             Ok(before) => {
                 assert_eq!(before, None);
                 model.insert(key(n).to_vec(), Vec::new());
@@ -112,11 +112,12 @@ fn a_full_memory_refuses_a_key_and_keeps_the_others() {
     assert_eq!(map.get(&key(n)), None);
     assert_eq!(map.commit(), tree(&model).digest());
     // Changes of what is there need no room.
-    map.insert(&key(0), &[9; 32]).expect("changed");
+    map.insert(&key(0), &Entry::of(&[9])).expect("changed");
     map.commit();
     map.remove(&key(1)).expect("removed");
     map.commit();
-    map.insert(&key(n), &[1; 32]).expect("there is a free slot");
+    map.insert(&key(n), &Entry::of(&[1]))
+        .expect("there is a free slot");
     map.commit();
 }
 
@@ -142,7 +143,7 @@ fn foreign_newer_and_damaged_memories_are_refused_and_left_alone() {
 
     let changed = |at: u64, bytes: &[u8]| {
         let (memory, mut map) = new(8);
-        map.insert(&[1; 8], &[0; 32]).expect("inserted");
+        map.insert(&[1; 8], &Entry::of(&[0])).expect("inserted");
         map.commit();
         memory.write(at, bytes);
         refusal(&memory)
@@ -176,12 +177,12 @@ fn foreign_newer_and_damaged_memories_are_refused_and_left_alone() {
 }
 
 #[test]
-fn a_key_takes_144_bytes_if_it_is_a_hash() {
+fn a_key_takes_152_bytes_if_it_is_a_hash() {
     let (memory, mut map) = new(32);
     for n in 0..10_000 {
-        map.insert(&key(n), &[0; 32]).expect("inserted");
+        map.insert(&key(n), &Entry::of(&[0])).expect("inserted");
     }
     map.commit();
-    let pages = (88 + 10_000 * 144_u64).div_ceil(65_536);
+    let pages = (96 + 10_000 * 152_u64).div_ceil(65_536);
     assert_eq!(memory.size(), pages);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ic_certification::{HashTree, HashTreeNode, LookupResult, empty, fork, label, leaf};
 use ic_stable_structures::{Memory, VectorMemory};
-use indus_certified::{CertifiedMap, Encoder, Request};
+use indus_certified::{CertifiedMap, Encoder, Entry, Request};
 
 pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -62,8 +62,12 @@ pub(crate) fn witness<M: Memory>(
     requests: &[Request<'_>],
 ) -> HashTree {
     let mut encoder = Encoder::new();
-    map.witness(requests, &mut |key| model.get(key).cloned(), &mut encoder)
-        .expect("a witness");
+    map.witness(
+        requests,
+        &mut |key, _| model.get(key).cloned(),
+        &mut encoder,
+    )
+    .expect("a witness");
     let tree: HashTree = serde_cbor::from_slice(&encoder.finish()).expect("CBOR of a hash tree");
     assert_eq!(tree.digest(), map.root_hash(), "it is of another tree");
     tree
@@ -71,9 +75,7 @@ pub(crate) fn witness<M: Memory>(
 
 /// Whatever can be asked about `key` is answered as the model has it.
 pub(crate) fn check_key<M: Memory>(map: &CertifiedMap<M>, model: &Model, key: &[u8]) {
-    let expected = model
-        .get(key)
-        .map(|value| indus_certified::sha256::leaf(value));
+    let expected = model.get(key).map(|value| Entry::of(value));
     assert_eq!(map.get(key), expected);
     let tree = witness(map, model, &[Request::Key(key)]);
     match (model.get(key), tree.lookup_path([key])) {
@@ -148,7 +150,6 @@ pub(crate) fn insert<M: Memory>(
     key: &[u8],
     value: &[u8],
 ) {
-    map.insert(key, &indus_certified::sha256::leaf(value))
-        .expect("inserted");
+    map.insert(key, &Entry::of(value)).expect("inserted");
     model.insert(key.to_vec(), value.to_vec());
 }

@@ -1,7 +1,7 @@
 //! Operations on a map and on its model at once, given as bytes.
 
 use ic_stable_structures::VectorMemory;
-use indus_certified::{CertifiedMap, MapError, Request, sha256};
+use indus_certified::{CertifiedMap, Entry, MapError, Request};
 
 use crate::model::{Model, check_key, check_range, new, tree, witness};
 
@@ -52,22 +52,22 @@ pub(crate) fn run(bytes: &[u8]) {
             0..=5 => {
                 let key = choices.key(key_bytes, &model);
                 let value = vec![choices.byte(); usize::from(choices.byte()) % 90];
-                match map.insert(&key, &sha256::leaf(&value)) {
+                match map.insert(&key, &Entry::of(&value)) {
                     Ok(before) => {
                         let known = model.insert(key, value);
-                        assert_eq!(before, known.map(|value| sha256::leaf(&value)));
+                        assert_eq!(before, known.map(|value| Entry::of(&value)));
                     }
                     Err(error) => assert_eq!(error, MapError::TooDeep),
                 }
             }
             6..=8 => {
                 let key = choices.key(key_bytes, &model);
-                let known = model.remove(&key).map(|value| sha256::leaf(&value));
+                let known = model.remove(&key).map(|value| Entry::of(&value));
                 assert_eq!(map.remove(&key), Ok(known));
             }
             9 => {
                 let key = choices.key(key_bytes, &model);
-                let expected = model.get(&key).map(|value| sha256::leaf(value));
+                let expected = model.get(&key).map(|value| Entry::of(value));
                 assert_eq!(map.get(&key), expected);
             }
             10 => {
@@ -119,7 +119,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let all = map.range(None, None, usize::MAX).expect("a range");
     let expected: Vec<_> = model
         .iter()
-        .map(|(key, value)| (key.clone(), sha256::leaf(value)))
+        .map(|(key, value)| (key.clone(), Entry::of(value)))
         .collect();
     assert_eq!(all, expected);
 }

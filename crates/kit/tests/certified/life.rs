@@ -87,7 +87,8 @@ fn another_canister_another_layout_and_damage_are_refused_and_left_alone() {
         OpenError::NotManaged(_)
     ));
     for (memory, what) in [
-        (1, "the tree of a collection"),
+        (1, "a collection"),
+        (2, "a collection"),
         (201, "the audit log"),
         (200, "the header of the installation"),
     ] {
