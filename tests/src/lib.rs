@@ -44,7 +44,16 @@ pub fn program(name: &str) -> PathBuf {
 
 /// The registry's module.
 pub fn registry_module() -> Vec<u8> {
-    let path = project().join("target/canisters/registry.wasm.gz");
+    module("registry", "scripts/build")
+}
+
+/// The module of the sample canister, which uses all of the kit.
+pub fn sample_module() -> Vec<u8> {
+    module("sample", "scripts/build sample")
+}
+
+fn module(name: &str, made_by: &str) -> Vec<u8> {
+    let path = project().join(format!("target/canisters/{name}.wasm.gz"));
     std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}: scripts/build makes it", path.display()))
+        .unwrap_or_else(|error| panic!("{}: {error}: {made_by} makes it", path.display()))
 }

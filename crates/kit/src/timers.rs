@@ -1,6 +1,7 @@
 //! Timers: bounded jobs, each safe to lose.
 //!
 //! ```text
+//! at once, and
 //! every interval: ──► slice ── More ──► at once, in a message of its own: slice ── More ──► …
 //!                       └───── Done ──► until the next interval
 //! ```
@@ -54,10 +55,13 @@ thread_local! {
     static LAST_RUNS: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Starts the jobs: in `init` and in `post_upgrade`, once.
+/// Starts the jobs: in `init` and in `post_upgrade`, once. Each does its first slice in the next round, a message of its own.
 pub fn start<C: Canister>(jobs: &'static [Job]) {
     for job in jobs {
         let next = Rc::new(Cell::new(None));
+        let first = Rc::clone(&next);
+        let at_once = async move { turn::<C>(job, first) };
+        next.set(Some(ic_cdk_timers::set_timer(Duration::ZERO, at_once)));
         ic_cdk_timers::set_timer_interval(job.interval, move || {
             let next = Rc::clone(&next);
             async move { turn::<C>(job, next) }
