@@ -50,10 +50,33 @@ struct Trial {
     interruption: Option<(Interruption, usize)>,
 }
 
-/// Makes the call, then lets all be well again: in the end there is one note with one stamp.
-fn run(desks: &Desks, number: u8, trial: Trial) {
+impl Trial {
+    /// Whether the peer replies before all is well again, however late.
+    fn is_answered(&self) -> bool {
+        match self.callee {
+            Callee::Ends(Ending::Reply | Ending::Refuse) => true,
+            Callee::Ends(Ending::Late) => self.wait == Wait::Suite,
+            Callee::Ends(Ending::Reject | Ending::Trap) | Callee::Stopped => false,
+        }
+    }
+
+    /// Whether the first attempt comes to the point where it traps.
+    fn traps(&self) -> bool {
+        match self.trap {
+            None => false,
+            Some(Point::Reply | Point::ReplyRecorded) => self.is_answered(),
+            Some(Point::Rejection) => !self.is_answered(),
+            Some(Point::BeforeCall | Point::Slice) => true,
+        }
+    }
+}
+
+/// Makes the call, then lets all be well again: in the end there is one note with one stamp. True if something was left to
+/// do when the caller was interrupted.
+fn run(desks: &Desks, number: u8, trial: Trial) -> bool {
     let said = format!("{trial:?}");
-    let (author, args) = (person(number), note(&said, trial.wait));
+    let (author, title) = (person(number), format!("trial {number}"));
+    let args = note(&title, trial.wait);
     let stamps = desks.stamps();
     match trial.callee {
         Callee::Ends(ending) => desks.peer_ends(ending),
@@ -62,11 +85,13 @@ fn run(desks: &Desks, number: u8, trial: Trial) {
     desks.arm(trial.trap);
 
     let call = desks.submit(author, trial.method, &args);
-    let mut stop = None;
+    let (mut stop, mut in_the_middle) = (None, false);
     for round in 0..ROUNDS {
         if let Some((interruption, before)) = trial.interruption
             && before == round
         {
+            let work = desks.work();
+            in_the_middle = work.under_way + work.pending > 0;
             stop = Some((interruption, desks.submit_stop(desks.desk)));
         }
         desks.tick();
@@ -96,6 +121,9 @@ fn run(desks: &Desks, number: u8, trial: Trial) {
     };
     let first: Option<Result<Note, Error>> =
         first.ok().map(|reply| candid::decode_one(&reply).unwrap());
+    if trial.interruption.is_none() {
+        assert_eq!(first.is_none(), trial.traps(), "{said}: {first:?}");
+    }
 
     for _ in 0..8 {
         desks.pass(A_WHILE);
@@ -117,7 +145,7 @@ fn run(desks: &Desks, number: u8, trial: Trial) {
         "{said}"
     );
     let mut notes = desks.notes();
-    notes.retain(|note| note.title == said);
+    notes.retain(|note| note.title == title);
     let [note] = &notes[..] else {
         panic!("{said}: {notes:?}")
     };
@@ -132,13 +160,20 @@ fn run(desks: &Desks, number: u8, trial: Trial) {
         }
         _ => panic!("{said}: {note:?}"),
     }
+    in_the_middle
 }
 
+/// Makes the trials one after the other. Of interruptions some are before, some in the middle of the call.
 fn all(trials: impl IntoIterator<Item = Trial>) {
     let desks = Desks::new();
-    for (number, trial) in (1..).zip(trials) {
-        run(&desks, number, trial);
-    }
+    let trials: Vec<_> = trials.into_iter().collect();
+    let in_the_middle = (1..)
+        .zip(&trials)
+        .filter(|(number, trial)| run(&desks, *number, **trial))
+        .count();
+    let interrupted = trials.iter().any(|trial| trial.interruption.is_some());
+    assert_eq!(interrupted, in_the_middle > 0);
+    assert!(in_the_middle < trials.len());
 }
 
 fn trapping(method: &'static str, wait: Wait) -> impl Iterator<Item = Trial> {
