@@ -6,7 +6,10 @@
 //! | --- | --- | --- |
 //! | for | canisters of the suite, and the management canister | all others |
 //! | waits | until there is an answer | [`OUTSIDE_TIMEOUT_SECONDS`], then [`CallError::Unknown`] |
-//! | an upgrade of the caller | waits as well: so never for a canister that could withhold its answer | soon possible |
+//! | stopping the caller | waits as well: so never for a canister that could withhold its answer | soon possible |
+//!
+//! A canister is stopped before it is upgraded, because the subnet does not wait by itself: it would bring the answers to calls
+//! that are open, timers' calls to their own canister included, to a module that knows nothing of them.
 //!
 //! A call that must not be lost is recorded as a [pending] operation before it is made, and repeated by a timer
 //! until it is settled.

@@ -5,7 +5,8 @@
 //! because then the canister's cleanup drops what the operation held.
 //!
 //! Invariants: dropping a guard takes its key back and does nothing else, so it can't fail where nothing may. Guards are
-//! in the heap, because an upgrade waits until no call is open; what must survive one belongs into [`crate::calls::pending`].
+//! in the heap, because a canister is upgraded when it is stopped, and stops when no call is open; what must survive an upgrade
+//! belongs into [`crate::calls::pending`].
 //!
 //! Cost: O(log n) in the number of open operations, no stable memory.
 
