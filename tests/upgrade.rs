@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candid::{CandidType, Decode, Encode, Principal};
-use end_to_end::{application, project, registry_module};
+use end_to_end::{pocket_ic, project, registry_module};
 use indus_api::{
     CertifiedRead, Error,
     icrc3::GetBlocksArgs,
@@ -24,9 +24,14 @@ struct Registry {
 impl Registry {
     /// A new module on the stable memory of this layout.
     fn upgraded_from(layout: &str) -> Self {
-        let pic = application();
+        // The root key is that of the root subnet.
+        let pic = pocket_ic()
+            .with_nns_subnet()
+            .with_application_subnet()
+            .build();
         let controller = Principal::self_authenticating(b"controller");
-        let canister = pic.create_canister_with_settings(Some(controller), None);
+        let subnet = pic.topology().get_app_subnets()[0];
+        let canister = pic.create_canister_on_subnet(Some(controller), None, subnet);
         pic.add_cycles(canister, 1_000_000_000_000_000);
         let init = InitArgs {
             governors: vec![controller],

@@ -88,34 +88,34 @@ fn example() -> (VectorMemory, State<VectorMemory>) {
         applied.id
     };
     let [first, second] = ["sbp", "nadra"].map(|slug| apply(slug, None));
-    approve(&mut state, first);
+    approve(&mut state, first, 3);
     let below = organisations::apply(&mut state, &context(11, 4), profile("psd", Some(first)))
         .expect("applied")
         .id;
-    approve(&mut state, below);
+    approve(&mut state, below, 5);
     let close = CloseArgs {
         id: second,
         reason: "no such office".into(),
     };
-    organisations::close(&mut state, &context(1, 5), close).expect("rejected");
+    organisations::close(&mut state, &context(1, 6), close).expect("rejected");
     for slug in ["ptcl", "pta"] {
-        organisations::apply(&mut state, &context(12, 6), profile(slug, None)).expect("applied");
+        organisations::apply(&mut state, &context(12, 7), profile(slug, None)).expect("applied");
     }
     let close = CloseArgs {
         id: 5,
         reason: String::new(),
     };
-    organisations::close(&mut state, &context(12, 7), close).expect("withdrawn");
+    organisations::close(&mut state, &context(12, 8), close).expect("withdrawn");
     state.kit.certified.commit();
     (memory, state)
 }
 
-fn approve(state: &mut State<VectorMemory>, id: u64) {
+fn approve(state: &mut State<VectorMemory>, id: u64, time_ns: u64) {
     let args = ApproveArgs {
         id,
         application_hash: ByteBuf::from(hash(state, id).expect("a record")),
     };
-    organisations::approve(state, &context(1, 3), args).expect("approved");
+    organisations::approve(state, &context(1, time_ns), args).expect("approved");
 }
 
 /// The recorded memory and what it says, of a layout.
@@ -160,7 +160,7 @@ fn every_released_layout_opens_and_says_what_it_said() {
         let pending = OrganisationKey::Id(4);
         let found = organisations::get(&state, pending.clone()).expect("an organisation");
         assert_eq!(found.state, OrganisationState::Pending);
-        approve(&mut state, 4);
+        approve(&mut state, 4, 102);
         let root = state.kit.certified.commit();
         let again = State::open(memory).expect("it opens again");
         assert_eq!(again.kit.certified.root_hash(), root);
