@@ -12,7 +12,7 @@
 //!
 //! Invariants:
 //! - An organisation is never removed and its id never used again, so the ids are 1 to n without a gap.
-//! - Memories 0 and 1 follow from memory 2; [`State::put`] alone writes all three.
+//! - Memories 0 and 1 follow from memory 2; `State::put` alone writes all three.
 //! - A refused change has changed nothing.
 //!
 //! Cost: each access is O(log n); opening reads the headers of the structures.
