@@ -4,6 +4,9 @@ use candid::CandidType;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+/// First label of every certified path of a record.
+pub const DATA: &str = "data";
+
 /// Most paths that one `certified_read` may ask for.
 pub const MAX_PATHS: usize = 100;
 /// Most labels in one path.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
-/// First label of every certified path of a record.
-pub const DATA: &str = "data";
+pub use crate::certified::DATA;
+
 /// Collection of the organisations; keys are [`organisation_key`]s, leaves [`OrganisationRecord`]s.
 pub const ORGANISATIONS: &str = "organisations";
 

@@ -31,3 +31,6 @@ pub use row::Row;
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
+
+/// Bytes of a page, by which memories grow.
+pub(crate) const WASM_PAGE: u64 = 65_536;

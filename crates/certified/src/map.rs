@@ -62,7 +62,7 @@ use thiserror::Error;
 pub use layout::MAX_KEY;
 pub use witness::{Contents, Request};
 
-use crate::{Encoder, Hash, sha256};
+use crate::{Encoder, Hash, WASM_PAGE, sha256};
 use layout::{HEADER_BYTES, Header};
 use staged::Staged;
 
@@ -333,7 +333,6 @@ impl<M: Memory> CertifiedMap<M> {
 
 /// Makes `memory` at least `bytes` large, if it can be.
 fn reserve<M: Memory>(memory: &M, bytes: u64) -> bool {
-    const PAGE: u64 = 65_536;
-    let missing = bytes.div_ceil(PAGE).saturating_sub(memory.size());
+    let missing = bytes.div_ceil(WASM_PAGE).saturating_sub(memory.size());
     missing == 0 || memory.grow(missing) >= 0
 }

@@ -1,12 +1,16 @@
 //! Records against a plain map: what was put is found, what was replaced leaves nothing behind, and a change can be taken
 //! back until it is finished.
 
-use std::{cell::Cell, collections::BTreeMap};
+mod limited;
+
+use std::collections::BTreeMap;
 
 use ic_certification::{HashTree, LookupResult};
 use ic_stable_structures::{Memory, VectorMemory};
 use indus_certified::{CertifiedRecords, Encoder, MapError, Request, map::OpenError, sha256};
 use proptest::{collection::vec, prelude::*};
+
+use limited::Limited;
 
 type Records = CertifiedRecords<VectorMemory>;
 
@@ -142,39 +146,10 @@ fn changing_records_again_and_again_takes_no_more_memory() {
     assert!(values.size() <= sizes.1 + 2 && map.size() == sizes.0);
 }
 
-struct Limited {
-    memory: VectorMemory,
-    pages: Cell<u64>,
-}
-
-impl Memory for Limited {
-    fn size(&self) -> u64 {
-        self.memory.size()
-    }
-
-    fn grow(&self, pages: u64) -> i64 {
-        if self.size() + pages > self.pages.get() {
-            return -1;
-        }
-        self.memory.grow(pages)
-    }
-
-    fn read(&self, offset: u64, dst: &mut [u8]) {
-        self.memory.read(offset, dst);
-    }
-
-    fn write(&self, offset: u64, src: &[u8]) {
-        self.memory.write(offset, src);
-    }
-}
-
 #[test]
 fn a_full_memory_refuses_a_value_when_it_is_staged() {
-    let limited = |pages| Limited {
-        memory: VectorMemory::default(),
-        pages: Cell::new(pages),
-    };
-    let mut records = CertifiedRecords::create(limited(10), limited(1), 8).expect("records");
+    let mut records =
+        CertifiedRecords::create(Limited::to(10), Limited::to(1), 8).expect("records");
     let large = (sha256::leaf(&[1; 40_000]), 40_000);
     let first = records
         .stage(&key(1), Some(large))

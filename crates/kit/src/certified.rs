@@ -45,9 +45,11 @@ use crate::{
 };
 
 /// Label of all records.
-pub const DATA: &str = "data";
+pub use indus_api::certified::DATA;
+
 /// Label of the certified pages.
-pub const HTTP_EXPR: &str = "http_expr";
+pub use crate::http::LABEL as HTTP_EXPR;
+
 /// Longest record, in bytes: a page of 100 of them fits into a reply.
 pub const MAX_RECORD_BYTES: usize = 16_384;
 

@@ -3,11 +3,10 @@
 use ic_stable_structures::Memory;
 
 use super::error::{LogError, OpenError};
+use crate::WASM_PAGE;
 
 /// The layout that this code writes, and the only one that it reads.
 pub(crate) const VERSION: u32 = 1;
-
-const WASM_PAGE: u64 = 64 * 1024;
 
 /// Magic, version and four bytes of zeros, before the fields.
 const IDENTITY: u64 = 16;

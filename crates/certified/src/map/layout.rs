@@ -3,7 +3,7 @@
 use ic_stable_structures::Memory;
 
 use super::{Entry, OpenError};
-use crate::Hash;
+use crate::{Hash, WASM_PAGE};
 
 /// Longest key, in bytes.
 pub const MAX_KEY: usize = 64;
@@ -104,7 +104,6 @@ impl Header {
     }
 
     pub(super) fn read<M: Memory>(memory: &M) -> Result<Self, OpenError> {
-        const PAGE: u64 = 65_536;
         if memory.size() == 0 {
             return Err(OpenError::NotAMap);
         }
@@ -128,7 +127,7 @@ impl Header {
             mark: number(56),
             root_hash: array(&bytes[64..]),
         };
-        let size = memory.size().saturating_mul(PAGE);
+        let size = memory.size().saturating_mul(WASM_PAGE);
         let inside = |address: u64| {
             address == 0
                 || (address.is_multiple_of(8) && (HEADER_BYTES..header.end).contains(&address))

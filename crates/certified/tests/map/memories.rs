@@ -1,11 +1,12 @@
 //! What happens to the memory: nothing leaks, nothing foreign is opened, and a full one is no catastrophe.
 
-use std::cell::Cell;
-
 use ic_stable_structures::{Memory, VectorMemory};
 use indus_certified::{CertifiedMap, Entry, MapError, map::OpenError, sha256};
 
-use crate::model::{Model, insert, new, tree};
+use crate::{
+    limited::Limited,
+    model::{Model, insert, new, tree},
+};
 
 fn key(n: u32) -> [u8; 32] {
     sha256::digest(&n.to_be_bytes())
@@ -55,43 +56,12 @@ fn a_map_that_was_emptied_is_as_good_as_a_new_one() {
     assert!(map.is_empty());
 }
 
-/// A memory that can grow to a number of pages and no further.
-struct Limited {
-    memory: VectorMemory,
-    pages: Cell<u64>,
-}
-
-impl Memory for Limited {
-    fn size(&self) -> u64 {
-        self.memory.size()
-    }
-
-    fn grow(&self, pages: u64) -> i64 {
-        if self.size() + pages > self.pages.get() {
-            return -1;
-        }
-        self.memory.grow(pages)
-    }
-
-    fn read(&self, offset: u64, dst: &mut [u8]) {
-        self.memory.read(offset, dst);
-    }
-
-    fn write(&self, offset: u64, src: &[u8]) {
-        self.memory.write(offset, src);
-    }
-}
-
 #[test]
 fn a_full_memory_refuses_a_key_and_keeps_the_others() {
-    let limited = |pages| Limited {
-        memory: VectorMemory::default(),
-        pages: Cell::new(pages),
-    };
-    let none = CertifiedMap::create(limited(0), 32).err();
+    let none = CertifiedMap::create(Limited::to(0), 32).err();
     assert_eq!(none, Some(MapError::Full));
 
-    let mut map = CertifiedMap::create(limited(1), 32).expect("a map");
+    let mut map = CertifiedMap::create(Limited::to(1), 32).expect("a map");
     let mut model = Model::new();
     let mut n = 0;
     let refused = loop {

@@ -284,6 +284,7 @@ impl<M: Memory> Certified<M> {
             }
             Ok(())
         };
+        let leaves = self.log_leaves();
         let mut below = |label: &'static str, encoder: &mut Encoder| -> Result<(), Error> {
             if label == DATA {
                 return self.data.witness(&names, &mut collection, encoder);
@@ -291,9 +292,9 @@ impl<M: Memory> Certified<M> {
             if let (HTTP_EXPR, Some(subtree)) = (label, asked.http_expr) {
                 encoder.encoded(subtree);
             }
-            for (name, leaf) in self.log_leaves() {
-                if name == label {
-                    encoder.leaf(&leaf);
+            for (name, leaf) in &leaves {
+                if *name == label {
+                    encoder.leaf(leaf);
                 }
             }
             Ok(())
