@@ -6,9 +6,9 @@ use candid::Principal;
 use end_to_end::{Subnet, project, registry_module};
 use indus_api::Error;
 use indus_api::certified::CertifiedListArgs;
+use indus_api::paging::PageArgs;
 use indus_api::registry::{
-    GOVERNORS, ListArgs, ORGANISATIONS, OrganisationKey, OrganisationState, governor_key,
-    organisation_key,
+    GOVERNORS, ORGANISATIONS, OrganisationKey, OrganisationState, governor_key, organisation_key,
 };
 use indus_client::{
     ApplicationHash, AuditedCanister, ClientError, Connection, Deployment, Key, ModuleHash,
@@ -76,13 +76,13 @@ async fn an_application_becomes_an_organisation_by_a_governors_approval() {
         );
     }
     let page = reader
-        .organisations_unverified(&ListArgs {
+        .organisations_unverified(&PageArgs {
             after: None,
             limit: 10,
         })
         .await
         .unwrap();
-    assert_eq!((page.organisations, page.next), (vec![approved], None));
+    assert_eq!((page.items, page.next), (vec![approved], None));
     let governors = reader.governors_unverified().await.unwrap();
     assert_eq!(governors, [subnet.governor.principal()]);
     let info = reader.service_info_unverified().await.unwrap();

@@ -16,9 +16,9 @@ use ic_cdk::{init, post_upgrade, query, update};
 use ic_stable_structures::DefaultMemoryImpl;
 use indus_api::{
     Error, Subject,
+    paging::{Page, PageArgs},
     registry::{
-        ApproveArgs, CloseArgs, InitArgs, ListArgs, Organisation, OrganisationKey,
-        OrganisationPage, OrganisationProfile,
+        ApproveArgs, CloseArgs, InitArgs, Organisation, OrganisationKey, OrganisationProfile,
     },
 };
 use indus_kit::{
@@ -131,7 +131,7 @@ fn list_governors() -> Result<Vec<Principal>, Error> {
 /// Everybody: a page of organisations, in any state, in the order of their ids. Not certified.
 #[query(decode_with = "argument", hidden)]
 #[candid_method(query)]
-fn list_organisations(args: ListArgs) -> Result<OrganisationPage, Error> {
+fn list_organisations(args: PageArgs<u64>) -> Result<Page<u64, Organisation>, Error> {
     shell::query(|state: &Registry, _| organisations::list(state, args))
 }
 

@@ -20,19 +20,23 @@ use candid::Principal;
 use ic_stable_structures::Memory;
 use indus_api::{
     Error,
+    paging::{Page, PageArgs},
     registry::{
-        ApproveArgs, CloseArgs, ListArgs, MAX_NAME_BYTES, MAX_PAGE, MAX_PENDING,
-        MAX_PENDING_PER_CALLER, MAX_REASON_BYTES, MAX_SLUG_BYTES, Organisation, OrganisationKey,
-        OrganisationPage, OrganisationProfile, OrganisationState,
+        ApproveArgs, CloseArgs, MAX_NAME_BYTES, MAX_PENDING, MAX_PENDING_PER_CALLER,
+        MAX_REASON_BYTES, MAX_SLUG_BYTES, Organisation, OrganisationKey, OrganisationProfile,
+        OrganisationState,
     },
 };
 use indus_kit::{
     Context,
+    paging::PageRequest,
     text::{self, invalid},
 };
 use serde_bytes::ByteBuf;
 
-use crate::state::{APPLIED, APPROVED, REJECTED, State, WITHDRAWN, decode, record_hash};
+use crate::state::{
+    APPLIED, APPROVED, REJECTED, State, WITHDRAWN, decode, organisation_id, record_hash,
+};
 
 const WHAT: &str = "organisation";
 
@@ -191,19 +195,16 @@ pub fn get<M: Memory>(state: &State<M>, key: OrganisationKey) -> Result<Organisa
 ///
 /// # Errors
 /// [`Error::Invalid`] for the limit.
-pub fn list<M: Memory>(state: &State<M>, args: ListArgs) -> Result<OrganisationPage, Error> {
-    if !(1..=MAX_PAGE).contains(&args.limit) {
-        return Err(invalid("limit", format!("must be 1 to {MAX_PAGE}")));
-    }
-    let organisations = state.organisations_after(args.after.unwrap_or(0), args.limit as usize)?;
-    let next = organisations
-        .last()
-        .map(|last| last.id)
-        .filter(|&last| last + 1 < state.next_id());
-    Ok(OrganisationPage {
-        organisations,
-        next,
-    })
+pub fn list<M: Memory>(
+    state: &State<M>,
+    args: PageArgs<u64>,
+) -> Result<Page<u64, Organisation>, Error> {
+    let after = args.after.unwrap_or(0);
+    PageRequest::checked(args)?.answer(
+        state.organisations_after(after),
+        |(key, _)| organisation_id(key),
+        |(_, record)| decode(&record).map(Some),
+    )
 }
 
 fn check_profile(profile: &OrganisationProfile) -> Result<(), Error> {

@@ -173,22 +173,13 @@ impl<M: Memory> State<M> {
         self.record(id).map(|bytes| decode(&bytes)).transpose()
     }
 
-    /// The organisations behind `after` in the order of their ids, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] if stored bytes are not a record.
+    /// Keys and stored bytes of the organisations behind `after`, in the order of their ids.
     pub(crate) fn organisations_after(
         &self,
         after: u64,
-        limit: usize,
-    ) -> Result<Vec<Organisation>, Error> {
-        self.kit
-            .certified
-            .collection(ORGANISATION)
-            .after(Some(&organisation_key(after)))
-            .take(limit)
-            .map(|(_, record)| decode(&record))
-            .collect()
+    ) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let organisations = self.kit.certified.collection(ORGANISATION);
+        organisations.after(Some(&organisation_key(after)))
     }
 
     /// The id of the active organisation with this slug.
@@ -244,6 +235,11 @@ impl<M: Memory> State<M> {
         }
         Ok(organisation)
     }
+}
+
+/// The id in the key of an organisation.
+pub(crate) fn organisation_id(key: &[u8]) -> u64 {
+    key.try_into().map_or(0, u64::from_be_bytes)
 }
 
 /// SHA-256 of a stored record: what a governor approves.

@@ -19,8 +19,6 @@ pub const MAX_SLUG_BYTES: usize = 64;
 pub const MAX_NAME_BYTES: usize = 100;
 /// Longest reason for closing an application, in bytes.
 pub const MAX_REASON_BYTES: usize = 1_000;
-/// Most organisations on one page.
-pub const MAX_PAGE: u32 = 100;
 /// Most applications that one caller may have pending.
 pub const MAX_PENDING_PER_CALLER: u64 = 3;
 /// Most applications that may be pending in all.
@@ -128,23 +126,6 @@ pub enum OrganisationKey {
     Id(u64),
     /// Finds active organisations only.
     Slug(String),
-}
-
-/// Asks for a page of organisations in the order of their ids.
-#[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct ListArgs {
-    /// The page starts behind this id.
-    pub after: Option<u64>,
-    /// 1 to [`MAX_PAGE`].
-    pub limit: u32,
-}
-
-/// A page of organisations.
-#[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct OrganisationPage {
-    pub organisations: Vec<Organisation>,
-    /// `after` of the next page, if there is one.
-    pub next: Option<u64>,
 }
 
 /// The certified leaf of a governor.

@@ -233,6 +233,12 @@ impl<M: Memory> CertifiedMap<M> {
         Ok(self.stage_remove(key))
     }
 
+    /// Changes the note of a key that the staged changes have inserted or replaced, without a way down; whether there is
+    /// such a key.
+    pub(crate) fn set_note(&mut self, key: &[u8], note: u64) -> bool {
+        self.stage_note(key, note)
+    }
+
     /// A number of the owner's that is kept with the map, 0 at first.
     #[must_use]
     pub fn mark(&self) -> u64 {
@@ -286,7 +292,10 @@ impl<M: Memory> CertifiedMap<M> {
     }
 
     /// Keys behind `after`, or all, in their order, with what is at them; staged changes included.
-    pub fn entries(&self, after: Option<&[u8]>) -> impl Iterator<Item = (Vec<u8>, Entry)> {
+    pub fn entries<'a>(
+        &'a self,
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = (Vec<u8>, Entry)> + use<'a, M> {
         self.after(after)
             .map(|leaf| (leaf.key().to_vec(), leaf.entry()))
     }

@@ -107,7 +107,10 @@ impl<M: Memory> CertifiedRecords<M> {
     }
 
     /// Keys and values behind `after`, or all, in the order of the keys.
-    pub fn after(&self, after: Option<&[u8]>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    pub fn after<'a>(
+        &'a self,
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + use<'a, M> {
         self.map.entries(after).filter_map(|(key, entry)| {
             let value = self.value(entry.note)?;
             Some((key, value))
@@ -167,9 +170,15 @@ impl<M: Memory> CertifiedRecords<M> {
             .map_or(Reference::EMPTY, |entry| Reference::from_number(entry.note));
         match (value, staged.after) {
             (Some(value), Some(hash)) => {
-                let new = self.values.replace(old, value).map_err(refused)?;
-                let note = new.to_number();
-                self.map.insert(key, &Entry { hash, note })?;
+                let note = self
+                    .values
+                    .replace(old, value)
+                    .map_err(refused)?
+                    .to_number();
+                if !self.map.set_note(key, note) {
+                    // What was there before, with the same note and hash: nothing is staged.
+                    self.map.insert(key, &Entry { hash, note })?;
+                }
             }
             _ => self.values.release(old).map_err(refused)?,
         }

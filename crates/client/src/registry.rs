@@ -9,9 +9,10 @@ use std::fmt;
 
 use candid::Principal;
 use indus_api::certified::CertifiedListArgs;
+use indus_api::paging::{Page, PageArgs};
 use indus_api::registry::{
-    ApproveArgs, CloseArgs, ListArgs, ORGANISATIONS, Organisation, OrganisationKey,
-    OrganisationPage, OrganisationProfile, OrganisationRecord, organisation_key, organisation_path,
+    ApproveArgs, CloseArgs, ORGANISATIONS, Organisation, OrganisationKey, OrganisationProfile,
+    OrganisationRecord, organisation_key, organisation_path,
 };
 use indus_api::service::ServiceInfo;
 use indus_api::{CertifiedRead, Error};
@@ -249,8 +250,8 @@ impl RegistryClient {
     /// A page of organisations, as one node says.
     pub async fn organisations_unverified(
         &self,
-        args: &ListArgs,
-    ) -> Result<OrganisationPage, ClientError> {
+        args: &PageArgs<u64>,
+    ) -> Result<Page<u64, Organisation>, ClientError> {
         let method = "list_organisations";
         let (answer,) = self
             .connection

@@ -39,7 +39,8 @@ mod tests {
     use candid::{Encode, Reserved};
     use indus_api::{
         certified::{MAX_LABEL_BYTES, MAX_PATH_LABELS, MAX_PATHS},
-        registry::{CloseArgs, ListArgs, OrganisationProfile},
+        paging::PageArgs,
+        registry::{CloseArgs, OrganisationProfile},
     };
     use serde_bytes::ByteBuf;
 
@@ -89,7 +90,7 @@ mod tests {
         assert_eq!(decode::<Paths>(bomb), Err(Refused));
         let extra = b"DIDL\x02\x6c\x02\x88\xdf\xf5\xdb\x0b\x79\x96\xd5\xf2\xba\x08\x6e\x78\x6d\x7f\x02\x00\x01";
         let extra = [&extra[..], &[1, 0, 0, 0, 0, 0x80, 0xc2, 0xd7, 0x2f]].concat();
-        assert_eq!(decode::<ListArgs>(&extra), Err(Refused));
+        assert_eq!(decode::<PageArgs<u64>>(&extra), Err(Refused));
         let many = Encode!(&vec![Reserved; 1_000_000]).unwrap();
         assert_eq!(decode::<Paths>(&many), Err(Refused));
     }
@@ -109,16 +110,19 @@ mod tests {
                 "{bytes:?}"
             );
         }
-        let good = Encode!(&ListArgs {
+        let good = Encode!(&PageArgs::<u64> {
             after: None,
             limit: 1
         })
         .unwrap();
         assert_eq!(
-            decode::<ListArgs>(&[&good[..], &[0]].concat()),
+            decode::<PageArgs<u64>>(&[&good[..], &[0]].concat()),
             Err(Refused)
         );
-        assert_eq!(decode::<ListArgs>(&good[..good.len() - 1]), Err(Refused));
+        assert_eq!(
+            decode::<PageArgs<u64>>(&good[..good.len() - 1]),
+            Err(Refused)
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@
 //! The hash of a block takes about 11 SHA-256 blocks, and one more for each 64 bytes of `tx`; `tx` is encoded by hand,
 //! because what a general encoder of Candid does before the first value would cost more than all of that.
 
-pub(crate) use block::leb128;
+pub(crate) use block::{leb128, push_leb128};
 
 mod block;
 mod event;

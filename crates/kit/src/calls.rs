@@ -20,7 +20,7 @@
 //! - A reply is bounded before it is decoded, and decoded with the bounds of arguments.
 //! - No callee's text reaches further than [`MAX_MESSAGE_BYTES`] of it.
 //!
-//! Cost: what the subnet charges for a call (some 0.3 million cycles and 1,000 a byte on 13 nodes); a reply is copied once
+//! Cost: what the subnet charges for a call (260,000 cycles and 1,000 a byte on 13 nodes); a reply is copied once
 //! before its length is looked at (at most 2 MiB, so 2 million instructions).
 
 pub mod pending;

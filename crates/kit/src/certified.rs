@@ -70,6 +70,8 @@ pub struct Certified<M: Memory> {
     root: Row,
     root_hash: Hash,
     committed: bool,
+    /// Hashes of the types of blocks that were made since the canister was started.
+    kinds: Vec<(&'static str, Hash)>,
 }
 
 impl<M: Memory> Certified<M> {
@@ -131,6 +133,7 @@ impl<M: Memory> Certified<M> {
             root: Row::default(),
             root_hash: [0; 32],
             committed: false,
+            kinds: Vec::new(),
         };
         certified.commit();
         certified
@@ -203,8 +206,10 @@ impl<M: Memory> Certified<M> {
         if !sizes {
             return Err(codes::internal(codes::EVENT_TOO_LARGE));
         }
-        let place = |change: &Change| (self.name(change.collection), change.key.clone());
-        changes.sort_by_cached_key(place);
+        if changes.len() > 1 {
+            let place = |change: &Change| (self.name(change.collection), change.key.clone());
+            changes.sort_by_cached_key(place);
+        }
         let twice = |pair: &[Change]| {
             (pair[0].collection, &pair[0].key) == (pair[1].collection, &pair[1].key)
         };
@@ -227,7 +232,7 @@ impl<M: Memory> Certified<M> {
             tx: encode(actor, &named, &details),
         };
         let staged = self.stage(&changes, &leaves)?;
-        let hash = block.hash();
+        let hash = block.hash_with(&self.kind_hash(kind));
         let index = match self.log.append(&hash, &block.to_bytes()) {
             Ok(index) => index,
             Err(_) => {
@@ -246,6 +251,16 @@ impl<M: Memory> Certified<M> {
         });
         self.committed = false;
         Ok(index)
+    }
+
+    /// The hash of a type of blocks: a canister has few of them.
+    fn kind_hash(&mut self, kind: &'static str) -> Hash {
+        if let Some((_, hash)) = self.kinds.iter().find(|(known, _)| *known == kind) {
+            return *hash;
+        }
+        let hash = sha256::digest(kind.as_bytes());
+        self.kinds.push((kind, hash));
+        hash
     }
 
     fn name(&self, collection: CollectionId) -> &'static str {
@@ -308,8 +323,11 @@ impl<M: Memory> Certified<M> {
     /// The leaves that certify the log.
     fn log_leaves(&self) -> Vec<(&'static str, Vec<u8>)> {
         let peaks = self.log.peaks().as_flattened();
-        let head = [&audit::leb128(self.log.len()), peaks].concat();
-        let mut leaves = vec![(LOG, head)];
+        let mut head = Vec::with_capacity(10 + peaks.len());
+        audit::push_leb128(&mut head, self.log.len());
+        head.extend_from_slice(peaks);
+        let mut leaves = Vec::with_capacity(3);
+        leaves.push((LOG, head));
         if let Some(tip) = self.tip {
             leaves.push((LAST_BLOCK_HASH, tip.hash.to_vec()));
             leaves.push((LAST_BLOCK_INDEX, audit::leb128(tip.index)));

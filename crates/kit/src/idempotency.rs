@@ -26,8 +26,8 @@
 //!   callback, upgrade) is found by [`Idempotency::unsettled`] and ended by the canister's timer.
 //! - A record that is done answers for [`LIFETIME_NS`], whether it was pruned or not.
 //!
-//! Cost: `begin` and `succeed` are each about three reads and three writes of stable maps, some 0.3 million instructions at
-//! 10,000 records; a repeated call is one read. A record takes some 300 bytes and its reply, so a full table up to 450 MB.
+//! Cost: `begin` and `succeed` are each about three reads and three writes of stable maps; a repeated call is one
+//! read.
 
 use candid::Principal;
 use ic_stable_structures::{Memory, StableBTreeMap, storable::Blob};

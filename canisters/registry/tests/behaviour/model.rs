@@ -9,8 +9,9 @@ use crate::setting::{
 };
 use indus_api::{
     Error,
+    paging::PageArgs,
     registry::{
-        ListArgs, MAX_PENDING_PER_CALLER, Organisation, OrganisationProfile, OrganisationState,
+        MAX_PENDING_PER_CALLER, Organisation, OrganisationProfile, OrganisationState,
         organisation_path,
     },
 };
@@ -330,9 +331,9 @@ fn make(s: &mut Setting, model: &mut Model, call: Call) {
             )
         }
         Call::List { after, limit } => {
-            let page = organisations::list(&s.state, ListArgs { after, limit });
+            let page = organisations::list(&s.state, PageArgs { after, limit });
             let page = page
-                .map(|page| (page.organisations, page.next))
+                .map(|page| (page.items, page.next))
                 .map_err(Refusal::from);
             assert_eq!(page, model.list(after, limit));
             return;

@@ -6,9 +6,10 @@ use crate::setting::{
 };
 use indus_api::{
     Error,
+    paging::PageArgs,
     registry::{
-        ListArgs, MAX_NAME_BYTES, MAX_PENDING, MAX_PENDING_PER_CALLER, MAX_REASON_BYTES,
-        Organisation, OrganisationKey, OrganisationProfile, OrganisationState, organisation_path,
+        MAX_NAME_BYTES, MAX_PENDING, MAX_PENDING_PER_CALLER, MAX_REASON_BYTES, Organisation,
+        OrganisationKey, OrganisationProfile, OrganisationState, organisation_path,
     },
 };
 use registry::organisations;
@@ -463,12 +464,9 @@ fn pages_follow_the_ids_and_end() {
         s.active(&format!("office-{n}"));
     }
     let page = |after, limit| {
-        let page = organisations::list(&s.state, ListArgs { after, limit }).unwrap();
+        let page = organisations::list(&s.state, PageArgs { after, limit }).unwrap();
         (
-            page.organisations
-                .into_iter()
-                .map(|one| one.id)
-                .collect::<Vec<_>>(),
+            page.items.into_iter().map(|one| one.id).collect::<Vec<_>>(),
             page.next,
         )
     };
@@ -482,7 +480,7 @@ fn pages_follow_the_ids_and_end() {
         assert_eq!(
             invalid_field(organisations::list(
                 &s.state,
-                ListArgs { after: None, limit }
+                PageArgs { after: None, limit }
             )),
             "limit"
         );

@@ -119,6 +119,10 @@ impl Staged {
         self.lead(way, link);
         for &(index, side) in way.iter().rev() {
             let staged = &mut self.forks.slots[index];
+            // Above a changed fork all are changed; where the height stays, it stays above too.
+            if staged.changed && staged.fork.side_height(side) == height {
+                return;
+            }
             staged.fork.set_side_height(side, height);
             staged.changed = true;
             height = staged.fork.height();
@@ -181,6 +185,21 @@ impl<M: Memory> CertifiedMap<M> {
             .attach(&way[..above], Link::staged_fork(index), height);
         self.header.len += 1;
         Ok(None)
+    }
+
+    /// Gives a staged leaf another note; whether there is one.
+    pub(super) fn stage_note(&mut self, key: &[u8], note: u64) -> bool {
+        // The last one: an older leaf of this key was removed.
+        let mut leaves = self.staged.leaves.iter_mut().rev();
+        let Some(staged) = leaves.find(|staged| staged.leaf.key() == key) else {
+            return false;
+        };
+        let entry = Entry {
+            note,
+            ..staged.leaf.entry()
+        };
+        staged.leaf.set_entry(&entry);
+        true
     }
 
     pub(super) fn stage_remove(&mut self, key: &[u8]) -> Option<Entry> {

@@ -45,12 +45,17 @@ impl Block {
     /// The hash by which the next block, the log and the certified tip know it.
     #[must_use]
     pub fn hash(&self) -> Hash {
+        self.hash_with(&sha256::digest(self.kind.as_bytes()))
+    }
+
+    /// The same with the hash of its type.
+    pub(crate) fn hash_with(&self, kind: &Hash) -> Hash {
         let mut map = Vec::with_capacity(4 * 64);
         let mut field = |name: &Hash, value: Hash| {
             map.extend_from_slice(name);
             map.extend_from_slice(&value);
         };
-        field(&BTYPE, sha256::digest(self.kind.as_bytes()));
+        field(&BTYPE, *kind);
         field(&TX, sha256::digest(&self.tx));
         field(&TS, sha256::digest(&leb128(self.time_ns)));
         if let Some(previous) = &self.previous {
@@ -108,14 +113,21 @@ impl Block {
 }
 
 /// Unsigned LEB128.
-pub(crate) fn leb128(mut value: u64) -> Vec<u8> {
+pub(crate) fn leb128(value: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(10);
+    push_leb128(&mut bytes, value);
+    bytes
+}
+
+/// The same, behind `bytes`.
+#[inline]
+pub(crate) fn push_leb128(bytes: &mut Vec<u8>, mut value: u64) {
     loop {
         let group = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
         if value == 0 {
             bytes.push(group);
-            return bytes;
+            return;
         }
         bytes.push(group | 0x80);
     }

@@ -3,7 +3,7 @@
 use candid::Principal;
 use indus_certified::Hash;
 
-use super::block::leb128;
+use super::block::push_leb128;
 
 /// A collection of the canister, by its place in the canister's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ fn push_sized(bytes: &mut Vec<u8>, part: &[u8]) {
 }
 
 fn push_number(bytes: &mut Vec<u8>, number: usize) {
-    bytes.extend_from_slice(&leb128(number as u64));
+    push_leb128(bytes, number as u64);
 }
 
 #[cfg(test)]

@@ -22,8 +22,7 @@
 //! - The next try is set before the call, so what becomes of the call can't stop it.
 //! - At most one attempt at an operation is under way, and [`MAX_UNDER_WAY`] in all.
 //!
-//! Cost: recording, starting and settling write two small entries each, some 0.15 million instructions; a slice of `due` is
-//! one seek. An operation takes some 100 bytes of stable memory and its argument.
+//! Cost: recording, starting and settling write or remove two small entries each; a slice of `due` is one seek.
 
 use ic_stable_structures::{Memory, StableBTreeMap};
 use indus_api::Error;
@@ -184,6 +183,18 @@ impl<M: Memory> Pending<M> {
             next_try_ns: now_ns,
         });
         Ok(id)
+    }
+
+    /// Takes an operation back that the same message has recorded, because it fails after all. One that was attempted
+    /// stays: nobody knows what the callee has done. Whether it is gone.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it is damaged.
+    pub fn cancel(&mut self, id: u64) -> Result<bool, Error> {
+        match self.operation(id)? {
+            Some(operation) if operation.attempts > 0 => Ok(false),
+            _ => self.settle(id).map(|()| true),
+        }
     }
 
     /// At most `limit` operations that are due, the longest first.

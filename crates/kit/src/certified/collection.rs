@@ -90,7 +90,10 @@ impl<M: Memory> Collection<M> {
     }
 
     /// The records behind `after`, or all of them, in the order of their keys.
-    pub fn after(&self, after: Option<&[u8]>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    pub fn after<'a>(
+        &'a self,
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + use<'a, M> {
         self.records.after(after)
     }
 

@@ -112,6 +112,21 @@ fn an_operation_that_succeeds_is_gone() {
 }
 
 #[test]
+fn an_operation_is_taken_back_unless_it_was_attempted() {
+    let first = record();
+    let cancel = |id| Bank::pending(|pending| pending.cancel(id));
+    assert_eq!(cancel(first), Ok(true));
+    assert_eq!((due(), cancel(first)), (Vec::new(), Ok(true)));
+    CALLEE.set(Callee::LosesReply);
+    let second = record();
+    assert!(second > first);
+    let open = attempted(second);
+    assert!(open.is_err());
+    assert_eq!(cancel(second), Ok(false));
+    assert_eq!(Bank::pending(|pending| pending.len()), 1);
+}
+
+#[test]
 fn a_refused_operation_is_tried_again_ever_more_rarely_until_it_succeeds() {
     CALLEE.set(Callee::Refuses);
     let id = record();
