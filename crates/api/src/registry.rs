@@ -1,11 +1,14 @@
 //! `registry`: who and what is on the subnet.
 
+mod standing;
+
 use candid::{CandidType, Principal};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 pub use crate::certified::DATA;
+pub use standing::{OrganisationStatus, Standing};
 
 /// Collection of the organisations; keys are [`organisation_key`]s, leaves [`OrganisationRecord`]s.
 pub const ORGANISATIONS: &str = "organisations";

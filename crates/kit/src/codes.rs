@@ -27,6 +27,11 @@ pub const UNCOMMITTED_CALL: u32 = 11;
 /// The pages could not be certified.
 pub const PAGES_NOT_CERTIFIED: u32 = 12;
 
+/// A record can't be encoded.
+pub const RECORD_NOT_ENCODED: u32 = 13;
+/// A stored record is not one, or of a later version.
+pub const RECORD_NOT_DECODED: u32 = 14;
+
 /// The error with a code.
 #[must_use]
 pub fn internal(code: u32) -> Error {

@@ -19,6 +19,7 @@ pub mod paging;
 pub mod rate_limit;
 pub mod shell;
 pub mod subjects;
+pub mod table;
 pub mod text;
 pub mod timers;
 
@@ -28,3 +29,4 @@ pub use context::Context;
 pub use kit::{Definition, Kit};
 pub use memories::Memories;
 pub use open::OpenError;
+pub use table::Table;
