@@ -1,18 +1,19 @@
 //! Organisations: all that happens to one.
 //!
 //! ```text
-//!            apply            approve (a governor, bound to the hash of what they read)
-//! (nothing) ───────► pending ───────► active
-//!                       ├── close (a governor, with a reason) ──► rejected
-//!                       └── close (the applicant) ──► withdrawn
+//!            apply            first approval          quorum               proposals
+//! (nothing) ───────► pending ───────────────► in review ──────► active ◄──────────────► suspended
+//!                       │                        │                 └────► revoked ◄────────┘
+//!                       ├────────────────────────┴── refused, expired ──► rejected
+//!                       └── cancelled by the applicant ──► withdrawn
 //! ```
 //!
 //! Invariants:
-//! - A pending application reserves nothing: several may compete for one slug. Active slugs are unique.
+//! - An application reserves nothing: several may compete for one slug. Slugs of active and suspended organisations are
+//!   unique.
 //! - The parent of an active organisation was active when it became so.
-//! - Nobody decides on an application of their own; they can only take it back.
-//! - Repeating what has happened already is answered with the organisation as it is, and changes nothing.
-//! - A function that answers with an error has changed nothing.
+//! - What becomes active is what was applied for: the profile doesn't change.
+//! - A governor's organisation is never suspended or revoked: another governor is named first.
 //!
 //! Cost: O(log n) a call; `list` in addition what it returns.
 
@@ -22,32 +23,43 @@ use indus_api::{
     Error,
     paging::{Page, PageArgs},
     registry::{
-        ApproveArgs, CloseArgs, MAX_NAME_BYTES, MAX_PENDING, MAX_PENDING_PER_CALLER,
-        MAX_REASON_BYTES, MAX_SLUG_BYTES, Organisation, OrganisationKey, OrganisationProfile,
-        OrganisationState,
+        Application, MAX_ADMINISTRATORS, MAX_NAME_BYTES, MAX_PENDING, MAX_PENDING_PER_CALLER,
+        MAX_REASON_BYTES, MAX_SLUG_BYTES, MAX_STEPS, Organisation, OrganisationChange,
+        OrganisationKey, OrganisationProfile, OrganisationRecord, OrganisationStatus, Standing,
+        Step, id_key,
     },
 };
 use indus_kit::{
     Context,
-    paging::PageRequest,
     text::{self, invalid},
 };
-use serde_bytes::ByteBuf;
 
-use crate::state::{
-    APPLIED, APPROVED, REJECTED, State, WITHDRAWN, decode, organisation_id, record_hash,
+use crate::{
+    proposals,
+    state::{Effect, ORGANISATION, Plan, State, conflict, not_found},
 };
 
-const WHAT: &str = "organisation";
+use OrganisationStatus::{Active, InReview, Pending, Rejected, Revoked, Suspended, Withdrawn};
 
-/// Applies for an organisation in the caller's name.
+const WHAT: &str = "organisation";
+/// How long a decision on an application may take: 30 days, in nanoseconds. It is measured and published.
+const DUE_AFTER_NS: u64 = 30 * 86_400_000_000_000;
+
+/// How an application ends that isn't admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Rejected,
+    Withdrawn,
+}
+
+/// Applies for an organisation in the caller's name, which opens the proposal to admit it.
 ///
 /// The same caller's identical application, while it is pending, is answered again.
 ///
 /// # Errors
 /// [`Error::Unauthorized`] to anonymous callers; [`Error::Invalid`] for a field of the profile; [`Error::NotFound`] or
-/// [`Error::Conflict`] for a parent that isn't active; [`Error::AlreadyExists`] for the slug of an active organisation;
-/// [`Error::LimitReached`] for too many pending applications.
+/// [`Error::Conflict`] for a parent that isn't active; [`Error::AlreadyExists`] for a slug that is taken;
+/// [`Error::LimitReached`] for too many pending applications; [`Error::QuorumNotMet`] if nobody could decide on it.
 pub fn apply<M: Memory>(
     state: &mut State<M>,
     context: &Context,
@@ -70,110 +82,177 @@ pub fn apply<M: Memory>(
     if state.pending_count() >= MAX_PENDING {
         return Err(limit(MAX_PENDING, "pending applications"));
     }
+    let id = state.next_organisation();
     let applied = Organisation {
-        id: state.next_id(),
-        profile,
+        id,
+        profile: profile.clone(),
         applicant,
-        applied_at_ns: context.time_ns,
-        state: OrganisationState::Pending,
+        administrators: vec![applicant],
+        status: Pending,
+        due_at_ns: context.time_ns.saturating_add(DUE_AFTER_NS),
+        application: Some(state.next_proposal()),
+        steps: vec![Step {
+            status: Pending,
+            at_ns: context.time_ns,
+            by: applicant,
+            proposal: None,
+            reason: String::new(),
+        }],
     };
-    state.put(context, APPLIED, applied)
+    let plan = Plan {
+        changes: vec![ORGANISATION.put(&id_key(id), &OrganisationRecord::V2(applied.clone()))?],
+        effects: vec![Effect::AppliedFor { applicant, id }],
+    };
+    let application = Application {
+        organisation: id,
+        applicant,
+        profile,
+    };
+    proposals::open_application(state, context, application, plan)?;
+    Ok(applied)
 }
 
-/// Makes the organisation of a pending application active, as it was when the governor read it.
-///
-/// # Errors
-/// [`Error::Unauthorized`] to everyone but governors, and to a governor who applied for it; [`Error::Invalid`] for
-/// something that is no SHA-256; [`Error::NotFound`]; [`Error::Stale`] if it isn't what the governor read;
-/// [`Error::Conflict`] if it isn't pending, or its parent not active; [`Error::AlreadyExists`] if the slug has been
-/// taken since.
-pub fn approve<M: Memory>(
-    state: &mut State<M>,
+/// A governor has agreed, and not enough.
+pub(crate) fn plan_review<M: Memory>(
+    state: &State<M>,
     context: &Context,
-    args: ApproveArgs,
-) -> Result<Organisation, Error> {
-    let governor = context.authenticated()?;
-    if !state.is_governor(context.caller) {
-        return Err(unauthorized("a governor"));
-    }
-    let approved = <[u8; 32]>::try_from(args.application_hash.as_slice())
-        .map_err(|_| invalid("application_hash", "must be 32 bytes long"))?;
-    let record = state.record(args.id).ok_or_else(|| not_found(args.id))?;
-    let organisation = decode(&record)?;
-    if organisation.applicant == governor {
-        return Err(unauthorized("a governor other than the applicant"));
-    }
-    match &organisation.state {
-        OrganisationState::Pending => {}
-        OrganisationState::Active {
-            application_hash, ..
-        } if application_hash.as_slice() == approved => {
-            return Ok(organisation);
-        }
-        decided => return Err(not_pending(decided)),
-    }
-    let current = record_hash(&record);
-    if current != approved {
-        return Err(Error::Stale {
-            current: hex::encode(current),
-        });
-    }
+    id: u64,
+    proposal: u64,
+) -> Result<Plan, Error> {
+    let organisation = state.organisation(id)?;
+    moved(
+        context,
+        proposal,
+        organisation,
+        InReview,
+        String::new(),
+        vec![],
+    )
+}
+
+/// The organisation becomes active.
+pub(crate) fn plan_admission<M: Memory>(
+    state: &State<M>,
+    context: &Context,
+    id: u64,
+    proposal: u64,
+) -> Result<Plan, Error> {
+    let organisation = state.organisation(id)?;
+    check_status(&organisation, &[Pending, InReview])?;
     check_parent(state, organisation.profile.parent)?;
     check_slug_is_free(state, &organisation.profile.slug)?;
-    let active = OrganisationState::Active {
-        by: governor,
-        at_ns: context.time_ns,
-        application_hash: ByteBuf::from(current.to_vec()),
-    };
-    let approved = Organisation {
-        state: active,
-        ..organisation
-    };
-    state.put(context, APPROVED, approved)
+    let effects = vec![
+        Effect::Decided {
+            applicant: organisation.applicant,
+            id,
+        },
+        Effect::SlugTaken {
+            slug: organisation.profile.slug.clone(),
+            id,
+        },
+    ];
+    moved(
+        context,
+        proposal,
+        organisation,
+        Active,
+        String::new(),
+        effects,
+    )
 }
 
-/// Ends a pending application: withdrawn by its applicant, or rejected by a governor.
-///
-/// # Errors
-/// [`Error::Unauthorized`] to everyone else; [`Error::Invalid`] for the reason; [`Error::NotFound`];
-/// [`Error::Conflict`] if it was decided on already.
-pub fn close<M: Memory>(
-    state: &mut State<M>,
+/// The application has ended otherwise.
+pub(crate) fn plan_end<M: Memory>(
+    state: &State<M>,
     context: &Context,
-    args: CloseArgs,
-) -> Result<Organisation, Error> {
-    let caller = context.authenticated()?;
-    let CloseArgs { id, reason } = args;
-    text::optional_name("reason", &reason, MAX_REASON_BYTES)?;
-    let organisation = state.organisation(id)?.ok_or_else(|| not_found(id))?;
-    let at_ns = context.time_ns;
-    let (kind, closed) = if organisation.applicant == caller {
-        (WITHDRAWN, OrganisationState::Withdrawn { at_ns, reason })
-    } else if state.is_governor(context.caller) {
-        text::name("reason", &reason, MAX_REASON_BYTES)?;
-        let rejected = OrganisationState::Rejected {
-            by: caller,
-            at_ns,
-            reason,
-        };
-        (REJECTED, rejected)
-    } else {
-        return Err(unauthorized("the applicant or a governor"));
+    id: u64,
+    proposal: u64,
+    ending: Ending,
+    reason: String,
+) -> Result<Plan, Error> {
+    let organisation = state.organisation(id)?;
+    let status = match ending {
+        Ending::Rejected => Rejected,
+        Ending::Withdrawn => Withdrawn,
     };
-    if organisation.state == OrganisationState::Pending {
-        let closed = Organisation {
-            state: closed,
-            ..organisation
-        };
-        return state.put(context, kind, closed);
-    }
-    if same_decision(&organisation.state, &closed) {
-        return Ok(organisation);
-    }
-    Err(not_pending(&organisation.state))
+    let applicant = organisation.applicant;
+    let effects = vec![Effect::Decided { applicant, id }];
+    moved(context, proposal, organisation, status, reason, effects)
 }
 
-/// One organisation: in any state by its id, active by its slug.
+/// Suspends, reinstates or revokes an organisation, or gives it other administrators.
+pub(crate) fn plan_change<M: Memory>(
+    state: &State<M>,
+    context: &Context,
+    proposal: u64,
+    id: u64,
+    change: OrganisationChange,
+) -> Result<Plan, Error> {
+    let organisation = state.organisation(id)?;
+    let (status, reason, effects) = match change {
+        OrganisationChange::Suspend { reason } => {
+            check_status(&organisation, &[Active])?;
+            check_unrepresented(state, id)?;
+            (Suspended, reason, vec![])
+        }
+        OrganisationChange::Reinstate { reason } => {
+            check_status(&organisation, &[Suspended])?;
+            check_parent(state, organisation.profile.parent)?;
+            (Active, reason, vec![])
+        }
+        OrganisationChange::Revoke { reason } => {
+            check_status(&organisation, &[Active, Suspended])?;
+            check_unrepresented(state, id)?;
+            let slug = organisation.profile.slug.clone();
+            (Revoked, reason, vec![Effect::SlugFree { slug }])
+        }
+        OrganisationChange::SetAdministrators { administrators } => {
+            check_status(&organisation, &[Active, Suspended])?;
+            check_administrators(&administrators)?;
+            let changed = Organisation {
+                administrators,
+                ..organisation
+            };
+            return stored(changed, vec![]);
+        }
+    };
+    text::name("reason", &reason, MAX_REASON_BYTES)?;
+    moved(context, proposal, organisation, status, reason, effects)
+}
+
+fn moved(
+    context: &Context,
+    proposal: u64,
+    mut organisation: Organisation,
+    status: OrganisationStatus,
+    reason: String,
+    effects: Vec<Effect>,
+) -> Result<Plan, Error> {
+    organisation.status = status;
+    if organisation.steps.len() >= MAX_STEPS {
+        // The first one, the application, stays.
+        organisation.steps.remove(1);
+    }
+    organisation.steps.push(Step {
+        status,
+        at_ns: context.time_ns,
+        by: context.caller,
+        proposal: Some(proposal),
+        reason,
+    });
+    stored(organisation, effects)
+}
+
+fn stored(organisation: Organisation, effects: Vec<Effect>) -> Result<Plan, Error> {
+    let key = id_key(organisation.id);
+    let change = ORGANISATION.put(&key, &OrganisationRecord::V2(organisation))?;
+    Ok(Plan {
+        changes: vec![change],
+        effects,
+    })
+}
+
+/// One organisation: in any state by its id, active or suspended by its slug.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`] for something that is no slug.
@@ -182,13 +261,23 @@ pub fn get<M: Memory>(state: &State<M>, key: OrganisationKey) -> Result<Organisa
         OrganisationKey::Id(id) => id,
         OrganisationKey::Slug(slug) => {
             text::slug("slug", &slug, MAX_SLUG_BYTES)?;
-            state.active(&slug).ok_or(Error::NotFound {
-                what: WHAT.into(),
-                id: slug,
-            })?
+            state.by_slug(&slug).ok_or_else(|| not_found(WHAT, slug))?
         }
     };
-    state.organisation(id)?.ok_or_else(|| not_found(id))
+    state.organisation(id)
+}
+
+/// Whether an organisation may act, and who acts for it; none if there is no such organisation.
+#[must_use]
+pub fn standing<M: Memory>(state: &State<M>, id: u64) -> Option<Standing> {
+    let organisation = state.organisation(id).ok()?;
+    Some(Standing {
+        organisation: id,
+        status: organisation.status,
+        kind: organisation.profile.kind,
+        sector: organisation.profile.sector,
+        administrators: organisation.administrators,
+    })
 }
 
 /// A page of organisations, in any state, in the order of their ids.
@@ -199,40 +288,78 @@ pub fn list<M: Memory>(
     state: &State<M>,
     args: PageArgs<u64>,
 ) -> Result<Page<u64, Organisation>, Error> {
-    let after = args.after.unwrap_or(0);
-    PageRequest::checked(args)?.answer(
-        state.organisations_after(after),
-        |(key, _)| organisation_id(key),
-        |(_, record)| decode(&record).map(Some),
-    )
+    ORGANISATION.page(&state.kit.certified, args, |record| {
+        Ok(Some(record.into_current()))
+    })
 }
 
-fn check_profile(profile: &OrganisationProfile) -> Result<(), Error> {
+pub(crate) fn check_profile(profile: &OrganisationProfile) -> Result<(), Error> {
     text::slug("slug", &profile.slug, MAX_SLUG_BYTES)?;
     text::name("name", &profile.name, MAX_NAME_BYTES)?;
     text::slug("sector", &profile.sector, MAX_NAME_BYTES)?;
     text::name("seat", &profile.seat, MAX_NAME_BYTES)
 }
 
+/// Checks that an organisation is there, and active.
+pub(crate) fn check_active<M: Memory>(state: &State<M>, id: u64) -> Result<(), Error> {
+    check_status(&state.organisation(id)?, &[Active])
+}
+
+fn check_administrators(administrators: &[Principal]) -> Result<(), Error> {
+    const FIELD: &str = "administrators";
+    if !(1..=MAX_ADMINISTRATORS).contains(&administrators.len()) {
+        return Err(invalid(FIELD, format!("must be 1 to {MAX_ADMINISTRATORS}")));
+    }
+    if administrators.contains(&Principal::anonymous()) {
+        return Err(invalid(FIELD, "must not be anonymous"));
+    }
+    let mut sorted = administrators.to_vec();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(invalid(FIELD, "must not name anyone twice"));
+    }
+    Ok(())
+}
+
+fn check_unrepresented<M: Memory>(state: &State<M>, id: u64) -> Result<(), Error> {
+    if state.governance()?.is_represented(id) {
+        return Err(conflict("a governor is of this organisation"));
+    }
+    Ok(())
+}
+
 fn check_parent<M: Memory>(state: &State<M>, parent: Option<u64>) -> Result<(), Error> {
     let Some(id) = parent else { return Ok(()) };
-    let parent = state.organisation(id)?.ok_or_else(|| not_found(id))?;
-    if matches!(parent.state, OrganisationState::Active { .. }) {
-        return Ok(());
-    }
-    Err(Error::Conflict {
-        reason: "the parent is not active".into(),
+    check_active(state, id).map_err(|error| match error {
+        Error::Conflict { .. } => conflict("the parent is not active"),
+        other => other,
     })
 }
 
 fn check_slug_is_free<M: Memory>(state: &State<M>, slug: &str) -> Result<(), Error> {
-    if state.active(slug).is_some() {
+    if state.by_slug(slug).is_some() {
         return Err(Error::AlreadyExists {
             what: WHAT.into(),
             id: slug.into(),
         });
     }
     Ok(())
+}
+
+fn check_status(organisation: &Organisation, wanted: &[OrganisationStatus]) -> Result<(), Error> {
+    if wanted.contains(&organisation.status) {
+        return Ok(());
+    }
+    let is = match organisation.status {
+        Pending => "pending",
+        InReview => "in review",
+        Active => "active",
+        Suspended => "suspended",
+        Revoked => "revoked",
+        Rejected => "rejected",
+        Withdrawn => "withdrawn",
+    };
+    Err(conflict(format!("the organisation is {is}")))
 }
 
 /// How many applications `applicant` has pending, and the one with this profile.
@@ -244,56 +371,12 @@ fn pending_of<M: Memory>(
     let mut count = 0;
     for id in state.pending_of(applicant) {
         count += 1;
-        if let Some(organisation) = state
-            .organisation(id)?
-            .filter(|one| one.profile == *profile)
-        {
+        let organisation = state.organisation(id)?;
+        if organisation.profile == *profile {
             return Ok((count, Some(organisation)));
         }
     }
     Ok((count, None))
-}
-
-/// Whether `asked` repeats `taken`: the same person, the same reason, at whatever time.
-fn same_decision(taken: &OrganisationState, asked: &OrganisationState) -> bool {
-    use OrganisationState::{Rejected, Withdrawn};
-    match (taken, asked) {
-        (
-            Rejected { by, reason, .. },
-            Rejected {
-                by: caller,
-                reason: why,
-                ..
-            },
-        ) => by == caller && reason == why,
-        (Withdrawn { reason, .. }, Withdrawn { reason: why, .. }) => reason == why,
-        _ => false,
-    }
-}
-
-fn not_pending(state: &OrganisationState) -> Error {
-    let is = match state {
-        OrganisationState::Pending => "pending",
-        OrganisationState::Active { .. } => "active",
-        OrganisationState::Rejected { .. } => "rejected",
-        OrganisationState::Withdrawn { .. } => "withdrawn",
-    };
-    Error::Conflict {
-        reason: format!("the organisation is {is} already"),
-    }
-}
-
-fn not_found(id: u64) -> Error {
-    Error::NotFound {
-        what: WHAT.into(),
-        id: id.to_string(),
-    }
-}
-
-fn unauthorized(needs: &str) -> Error {
-    Error::Unauthorized {
-        needs: needs.into(),
-    }
 }
 
 fn limit(limit: u64, what: &str) -> Error {

@@ -2,46 +2,88 @@
 //!
 //! | memory | structure | key → value |
 //! | --- | --- | --- |
-//! | 0 | B-tree | slug → id, of active organisations |
-//! | 1 | B-tree | (applicant, id) → (), of pending applications |
-//! | 2, 3 | collection `organisations` | id (u64, big-endian) → exact Candid bytes of an `OrganisationRecord` |
-//! | 4, 5 | collection `governors` | SHA-256 of the principal → exact Candid bytes of a `GovernorRecord` |
+//! | 0 | B-tree | slug → id, of organisations that are active or suspended |
+//! | 1 | B-tree | (applicant, id) → (), of organisations that are applied for |
+//! | 2, 3 | collection `organisations` | id → `OrganisationRecord` |
+//! | 4, 5 | collection `governors` | SHA-256 of the principal → `GovernorRecord` |
+//! | 6, 7 | collection `policies` | see [`indus_api::registry::governance`] → `PolicyRecord` |
+//! | 8, 9 | collection `proposals` | id → `ProposalRecord` |
+//! | 10, 11 | collection `services` | id → `ServiceRecord` |
+//! | 12, 13 | collection `grants` | ids of service and organisation → `GrantRecord` |
+//! | 14, 15 | collection `canisters` | SHA-256 of the principal → `CanisterRecord` |
+//! | 16, 17 | collection `sites` | SHA-256 of the slug → `SiteRecord` |
+//! | 18, 19 | collection `nodes` | SHA-256 of the principal → `NodeRecord` |
+//! | 20 | B-tree | SHA-256 of proposer and payload hash → id, of open proposals |
+//! | 21 | B-tree | (time, id) → (), when an open proposal expires, or an approved one may be executed |
+//! | 22 | B-tree | (proposer, id) → (), of open proposals |
+//! | 23 | B-tree | (organisation, slug) → id, of published services |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
-//! Ids of memories are never used for anything else; none is retired so far.
+//! Ids are u64, in keys of collections big-endian; records are exact Candid bytes. Ids of memories are never used for
+//! anything else; none is retired so far. Layout 1 had the memories 0 to 5 only, and version 1 of their records, which is
+//! read for ever and replaced when the record changes.
 //!
 //! Invariants:
-//! - An organisation is never removed and its id never used again, so the ids are 1 to n without a gap.
-//! - Memories 0 and 1 follow from memory 2; `State::put` alone writes all three.
+//! - Organisations, proposals and services are never removed and their ids never used again, so they are 1 to n.
+//! - The B-trees follow from the collections; [`State::record`] alone writes both.
+//! - Every governor's organisation is active, but for those of layout 1, which have none.
 //! - A refused change has changed nothing.
 //!
 //! Cost: each access is O(log n); opening reads the headers of the structures.
+
+use std::cell::OnceCell;
 
 use candid::Principal;
 use ic_stable_structures::{Memory, StableBTreeMap, memory_manager::VirtualMemory};
 use indus_api::{
     Error,
     registry::{
-        GOVERNORS, GovernorRecord, InitArgs, ORGANISATIONS, Organisation, OrganisationRecord,
-        OrganisationState, governor_key, organisation_key,
+        CANISTERS, CanisterRecord, GOVERNORS, GRANTS, GovernorRecord, GrantRecord, InitArgs, NODES,
+        NodeRecord, ORGANISATIONS, Organisation, OrganisationRecord, POLICIES, PROPOSALS,
+        PolicyRecord, Proposal, ProposalRecord, ProposalState, SERVICES, SITES, ServiceRecord,
+        SiteRecord, id_key, payload_hash,
     },
 };
 use indus_kit::{
-    Change, CollectionId, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError,
-    codes, subjects::ReadRule,
+    Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table, codes,
+    subjects::ReadRule,
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::governors;
+use crate::governance::{self, Governance};
 
 /// Version of the layout above. A change of the table, or of what it names, is a new version.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
+/// The oldest layout that is understood.
+const OLDEST_LAYOUT: u32 = 1;
 
 const ACTIVE_SLUGS: u8 = 0;
 const PENDING: u8 = 1;
+const OPEN: u8 = 20;
+const DUE: u8 = 21;
+const OPEN_OF: u8 = 22;
+const SERVICE_SLUGS: u8 = 23;
 
-const ORGANISATION: CollectionId = CollectionId(0);
-const GOVERNOR: CollectionId = CollectionId(1);
+pub(crate) const ORGANISATION: Table<OrganisationRecord> = Table::new(0);
+pub(crate) const GOVERNOR: Table<GovernorRecord> = Table::new(1);
+pub(crate) const POLICY: Table<PolicyRecord> = Table::new(2);
+pub(crate) const PROPOSAL: Table<ProposalRecord> = Table::new(3);
+pub(crate) const SERVICE: Table<ServiceRecord> = Table::new(4);
+pub(crate) const GRANT: Table<GrantRecord> = Table::new(5);
+pub(crate) const CANISTER: Table<CanisterRecord> = Table::new(6);
+pub(crate) const SITE: Table<SiteRecord> = Table::new(7);
+pub(crate) const NODE: Table<NodeRecord> = Table::new(8);
+
+const fn public(name: &'static str, key_bytes: usize, records: u8) -> CollectionSpec {
+    CollectionSpec {
+        name,
+        key_bytes,
+        records,
+        trie: records + 1,
+        rule: ReadRule::Public,
+        owner: |_| None,
+    }
+}
 
 /// What this canister is.
 pub static DEFINITION: Definition = Definition {
@@ -50,39 +92,79 @@ pub static DEFINITION: Definition = Definition {
     version: env!("CARGO_PKG_VERSION"),
     layout: LAYOUT,
     collections: &[
-        CollectionSpec {
-            name: ORGANISATIONS,
-            key_bytes: 8,
-            records: 2,
-            trie: 3,
-            rule: ReadRule::Public,
-            owner: |_| None,
-        },
-        CollectionSpec {
-            name: GOVERNORS,
-            key_bytes: 32,
-            records: 4,
-            trie: 5,
-            rule: ReadRule::Public,
-            owner: |_| None,
-        },
+        public(ORGANISATIONS, 8, 2),
+        public(GOVERNORS, 32, 4),
+        public(POLICIES, 8, 6),
+        public(PROPOSALS, 8, 8),
+        public(SERVICES, 8, 10),
+        public(GRANTS, 16, 12),
+        public(CANISTERS, 32, 14),
+        public(SITES, 32, 16),
+        public(NODES, 32, 18),
     ],
-    block_types: &[APPLIED, APPROVED, REJECTED, WITHDRAWN],
+    block_types: &[
+        APPLIED, OPENED, APPROVED, REFUSED, EXECUTED, FAILED, REJECTED, CANCELLED, EXPIRED,
+        OBSERVED,
+    ],
 };
 
-/// An organisation was applied for.
+/// An organisation was applied for, which opened a proposal.
 pub const APPLIED: &str = "organisation.applied";
-/// A governor approved an application.
-pub const APPROVED: &str = "organisation.approved";
-/// A governor rejected an application.
-pub const REJECTED: &str = "organisation.rejected";
-/// An applicant took an application back.
-pub const WITHDRAWN: &str = "organisation.withdrawn";
+/// A proposal was opened.
+pub const OPENED: &str = "proposal.opened";
+/// A governor agreed to a proposal.
+pub const APPROVED: &str = "proposal.approved";
+/// A governor refused a proposal.
+pub const REFUSED: &str = "proposal.refused";
+/// A proposal was carried out.
+pub const EXECUTED: &str = "proposal.executed";
+/// An approved proposal could not be carried out any more.
+pub const FAILED: &str = "proposal.failed";
+/// A proposal's quorum can't be met any more.
+pub const REJECTED: &str = "proposal.rejected";
+/// A proposal was taken back.
+pub const CANCELLED: &str = "proposal.cancelled";
+/// A proposal's time was over.
+pub const EXPIRED: &str = "proposal.expired";
+/// The subnet was asked about a canister.
+pub const OBSERVED: &str = "canister.observed";
 
-/// Code of [`Error::Internal`]: a record could not be encoded.
-const RECORD_NOT_ENCODED: u32 = 1_000;
-/// Code of [`Error::Internal`]: a stored record is not one.
-const RECORD_NOT_DECODED: u32 = 1_001;
+/// What follows in the indexes from a change of records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    AppliedFor {
+        applicant: Principal,
+        id: u64,
+    },
+    Decided {
+        applicant: Principal,
+        id: u64,
+    },
+    SlugTaken {
+        slug: String,
+        id: u64,
+    },
+    SlugFree {
+        slug: String,
+    },
+    ServiceTaken {
+        organisation: u64,
+        slug: String,
+        id: u64,
+    },
+    ServiceFree {
+        organisation: u64,
+        slug: String,
+    },
+    GovernanceChanged,
+}
+
+/// Changes of records, and what follows from them: what an action comes to, if it is carried out now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) effects: Vec<Effect>,
+}
 
 /// Everything that the registry knows, over any stable memory.
 pub struct State<M: Memory> {
@@ -90,32 +172,27 @@ pub struct State<M: Memory> {
     pub kit: Kit<M>,
     active_slugs: StableBTreeMap<String, u64, VirtualMemory<M>>,
     pending: StableBTreeMap<(Principal, u64), (), VirtualMemory<M>>,
+    open: StableBTreeMap<[u8; 32], u64, VirtualMemory<M>>,
+    due: StableBTreeMap<(u64, u64), (), VirtualMemory<M>>,
+    open_of: StableBTreeMap<(Principal, u64), (), VirtualMemory<M>>,
+    service_slugs: StableBTreeMap<(u64, String), u64, VirtualMemory<M>>,
+    /// Read once after a start and after a change.
+    governance: OnceCell<Governance>,
 }
 
 impl<M: Memory> State<M> {
-    /// Lays out a registry with these governors in `memory`; whatever was there is lost.
+    /// Lays out a registry with these founders and governors in `memory`; whatever was there is lost.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for governors that can't be; nothing is written then.
+    /// [`Error::Invalid`], [`Error::QuorumNotMet`] for arguments that can't be; nothing is written then.
     pub fn create(memory: M, context: &Context, args: InitArgs) -> Result<Self, Error> {
-        let governors = governors::checked(args.governors)?;
-        let governors = governors.into_iter().map(|principal| {
-            let record = GovernorRecord::V1 { principal };
-            Ok(Change {
-                collection: GOVERNOR,
-                key: governor_key(principal).to_vec(),
-                record: Some(encoded(&record)?),
-            })
-        });
-        let governors = governors.collect::<Result<_, Error>>()?;
+        let Plan { changes, effects } = governance::founded(context, args)?;
         let memories = Memories::create(memory);
         let mut kit = Kit::create(&memories, &DEFINITION)?;
-        kit.installed(context, governors)?;
-        Ok(Self {
-            kit,
-            active_slugs: StableBTreeMap::new(memories.get(ACTIVE_SLUGS)),
-            pending: StableBTreeMap::new(memories.get(PENDING)),
-        })
+        kit.installed(context, changes)?;
+        let mut state = Self::with(kit, &memories);
+        state.follow(effects);
+        Ok(state)
     }
 
     /// Opens the registry that is in `memory`.
@@ -124,70 +201,85 @@ impl<M: Memory> State<M> {
     /// [`OpenError`] if there is none, or none that this module understands; nothing is written then.
     pub fn open(memory: M) -> Result<Self, OpenError> {
         let memories = Memories::open(memory)?;
-        Ok(Self {
-            kit: Kit::open(&memories, &DEFINITION)?,
-            active_slugs: StableBTreeMap::load(memories.get(ACTIVE_SLUGS)),
-            pending: StableBTreeMap::load(memories.get(PENDING)),
-        })
+        let kit = Kit::open_since(&memories, &DEFINITION, OLDEST_LAYOUT)?;
+        Ok(Self::with(kit, &memories))
     }
 
-    /// Whether this is a governor.
-    #[must_use]
-    pub fn is_governor(&self, principal: Principal) -> bool {
-        let key = governor_key(principal);
-        self.kit.certified.get(GOVERNOR, &key).is_some()
+    fn with(kit: Kit<M>, memories: &Memories<M>) -> Self {
+        Self {
+            kit,
+            active_slugs: StableBTreeMap::init(memories.get(ACTIVE_SLUGS)),
+            pending: StableBTreeMap::init(memories.get(PENDING)),
+            open: StableBTreeMap::init(memories.get(OPEN)),
+            due: StableBTreeMap::init(memories.get(DUE)),
+            open_of: StableBTreeMap::init(memories.get(OPEN_OF)),
+            service_slugs: StableBTreeMap::init(memories.get(SERVICE_SLUGS)),
+            governance: OnceCell::new(),
+        }
     }
 
-    /// The governors, sorted.
+    /// Who decides, and how many of them have to agree.
     ///
     /// # Errors
     /// [`Error::Internal`] if stored bytes are not a record.
-    pub fn governors(&self) -> Result<Vec<Principal>, Error> {
-        let stored = self.kit.certified.collection(GOVERNOR).after(None);
-        let mut governors = stored
-            .map(|(_, record)| match candid::decode_one(&record) {
-                Ok(GovernorRecord::V1 { principal }) => Ok(principal),
-                Err(_) => Err(codes::internal(RECORD_NOT_DECODED)),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        governors.sort_unstable();
-        Ok(governors)
+    pub(crate) fn governance(&self) -> Result<&Governance, Error> {
+        if let Some(known) = self.governance.get() {
+            return Ok(known);
+        }
+        let read = Governance::read(&self.kit.certified)?;
+        Ok(self.governance.get_or_init(|| read))
     }
 
     /// The id of the next organisation.
     #[must_use]
-    pub fn next_id(&self) -> u64 {
-        self.kit.certified.collection(ORGANISATION).len() + 1
+    pub fn next_organisation(&self) -> u64 {
+        ORGANISATION.len(&self.kit.certified) + 1
     }
 
-    /// The exact stored bytes of an organisation.
-    pub(crate) fn record(&self, id: u64) -> Option<Vec<u8>> {
-        self.kit.certified.get(ORGANISATION, &organisation_key(id))
+    /// The id of the next proposal.
+    #[must_use]
+    pub fn next_proposal(&self) -> u64 {
+        PROPOSAL.len(&self.kit.certified) + 1
+    }
+
+    /// The id of the next service.
+    pub(crate) fn next_service(&self) -> u64 {
+        SERVICE.len(&self.kit.certified) + 1
     }
 
     /// An organisation.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the stored bytes are not a record.
-    pub(crate) fn organisation(&self, id: u64) -> Result<Option<Organisation>, Error> {
-        self.record(id).map(|bytes| decode(&bytes)).transpose()
+    /// [`Error::NotFound`]; [`Error::Internal`] if the stored bytes are not a record.
+    pub fn organisation(&self, id: u64) -> Result<Organisation, Error> {
+        let record = ORGANISATION.get(&self.kit.certified, &id_key(id))?;
+        record
+            .map(OrganisationRecord::into_current)
+            .ok_or_else(|| not_found("organisation", id))
     }
 
-    /// Keys and stored bytes of the organisations behind `after`, in the order of their ids.
-    pub(crate) fn organisations_after(
-        &self,
-        after: u64,
-    ) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-        let organisations = self.kit.certified.collection(ORGANISATION);
-        organisations.after(Some(&organisation_key(after)))
+    /// A proposal.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Internal`] if the stored bytes are not a record.
+    pub fn proposal(&self, id: u64) -> Result<Proposal, Error> {
+        let record = PROPOSAL.get(&self.kit.certified, &id_key(id))?;
+        record
+            .map(|ProposalRecord::V1(proposal)| proposal)
+            .ok_or_else(|| not_found("proposal", id))
     }
 
-    /// The id of the active organisation with this slug.
-    pub(crate) fn active(&self, slug: &str) -> Option<u64> {
+    /// The id of the organisation that has this slug.
+    pub(crate) fn by_slug(&self, slug: &str) -> Option<u64> {
         self.active_slugs.get(&slug.to_owned())
     }
 
-    /// Ids of the applications that `applicant` has pending.
+    /// The id of an organisation's published service with this slug.
+    pub(crate) fn service_by_slug(&self, organisation: u64, slug: &str) -> Option<u64> {
+        self.service_slugs.get(&(organisation, slug.to_owned()))
+    }
+
+    /// Ids of the organisations that `applicant` has applied for.
     pub(crate) fn pending_of(&self, applicant: Principal) -> impl Iterator<Item = u64> {
         self.pending
             .keys_range((applicant, 0)..=(applicant, u64::MAX))
@@ -200,123 +292,171 @@ impl<M: Memory> State<M> {
         self.pending.len()
     }
 
-    /// Stores an organisation, new or changed, as the event `kind`. Its id is [`State::next_id`] or in use.
+    /// How many proposals are open or wait for their execution.
+    #[must_use]
+    pub fn open_count(&self) -> u64 {
+        self.due.len()
+    }
+
+    /// Whether `proposer` has at least `limit` proposals open.
+    pub(crate) fn has_open(&self, proposer: Principal, limit: usize) -> bool {
+        let mut open = self
+            .open_of
+            .keys_range((proposer, 0)..=(proposer, u64::MAX));
+        open.nth(limit - 1).is_some()
+    }
+
+    /// The open proposal of `proposer` with this payload.
+    pub(crate) fn open_with(&self, proposer: Principal, payload: &[u8]) -> Option<u64> {
+        self.open.get(&identity(proposer, payload))
+    }
+
+    /// Ids of proposals whose time has come, at most `limit`.
+    pub(crate) fn due(&self, now_ns: u64, limit: usize) -> Vec<u64> {
+        self.due
+            .keys_range(..=(now_ns, u64::MAX))
+            .take(limit)
+            .map(|(_, id)| id)
+            .collect()
+    }
+
+    /// Stores a proposal, new or changed, and a plan with it, as one event.
     ///
     /// # Errors
     /// [`Error::Internal`] if it can't be encoded or stored; nothing is written then.
-    pub(crate) fn put(
+    pub(crate) fn record(
         &mut self,
         context: &Context,
         kind: &'static str,
-        organisation: Organisation,
-    ) -> Result<Organisation, Error> {
-        let Organisation { id, applicant, .. } = organisation;
-        let record = OrganisationRecord::V1(organisation);
-        self.kit.certified.record(Event {
+        before: Option<&Proposal>,
+        proposal: Proposal,
+        plan: Plan,
+    ) -> Result<Proposal, Error> {
+        let Plan {
+            mut changes,
+            effects,
+        } = plan;
+        let id = proposal.id;
+        let record = ProposalRecord::V1(proposal);
+        changes.push(PROPOSAL.put(&id_key(id), &record)?);
+        self.append(context, kind, changes)?;
+        let ProposalRecord::V1(proposal) = record;
+        let (was, is) = (before.and_then(due_at), due_at(&proposal));
+        if was != is {
+            if let Some(at) = was {
+                self.due.remove(&(at, id));
+            }
+            if let Some(at) = is {
+                self.due.insert((at, id), ());
+            }
+        }
+        let was_open = before.is_some_and(is_open);
+        if was_open != is_open(&proposal) {
+            let identity = identity(proposal.proposer, &proposal.payload);
+            if was_open {
+                self.open.remove(&identity);
+                self.open_of.remove(&(proposal.proposer, id));
+            } else {
+                self.open.insert(identity, id);
+                self.open_of.insert((proposal.proposer, id), ());
+            }
+        }
+        self.follow(effects);
+        Ok(proposal)
+    }
+
+    /// Writes an event without a proposal.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it can't be stored; nothing is written then.
+    pub(crate) fn append(
+        &mut self,
+        context: &Context,
+        kind: &'static str,
+        changes: Vec<Change>,
+    ) -> Result<(), Error> {
+        let event = Event {
             kind,
             actor: context.caller,
             time_ns: context.time_ns,
-            changes: vec![Change {
-                collection: ORGANISATION,
-                key: organisation_key(id).to_vec(),
-                record: Some(encoded(&record)?),
-            }],
+            changes,
             details: Vec::new(),
-        })?;
-        let OrganisationRecord::V1(organisation) = record;
-        if organisation.state == OrganisationState::Pending {
-            self.pending.insert((applicant, id), ());
-        } else {
-            self.pending.remove(&(applicant, id));
-        }
-        if matches!(organisation.state, OrganisationState::Active { .. }) {
-            self.active_slugs
-                .insert(organisation.profile.slug.clone(), id);
-        }
-        Ok(organisation)
+        };
+        self.kit.certified.record(event).map(|_| ())
     }
-}
 
-/// The id in the key of an organisation.
-pub(crate) fn organisation_id(key: &[u8]) -> u64 {
-    key.try_into().map_or(0, u64::from_be_bytes)
-}
-
-/// SHA-256 of a stored record: what a governor approves.
-#[must_use]
-pub(crate) fn record_hash(record: &[u8]) -> [u8; 32] {
-    Sha256::digest(record).into()
-}
-
-pub(crate) fn decode(record: &[u8]) -> Result<Organisation, Error> {
-    match candid::decode_one(record) {
-        Ok(OrganisationRecord::V1(organisation)) => Ok(organisation),
-        Err(_) => Err(codes::internal(RECORD_NOT_DECODED)),
-    }
-}
-
-fn encoded(record: &impl candid::CandidType) -> Result<Vec<u8>, Error> {
-    candid::encode_one(record).map_err(|_| codes::internal(RECORD_NOT_ENCODED))
-}
-
-#[cfg(test)]
-mod tests {
-    use ic_stable_structures::VectorMemory;
-
-    use super::*;
-
-    const CONTEXT: Context = Context {
-        caller: Principal::management_canister(),
-        time_ns: 1,
-    };
-
-    fn init() -> InitArgs {
-        InitArgs {
-            governors: vec![Principal::from_slice(&[1])],
+    fn follow(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::AppliedFor { applicant, id } => {
+                    self.pending.insert((applicant, id), ());
+                }
+                Effect::Decided { applicant, id } => {
+                    self.pending.remove(&(applicant, id));
+                }
+                Effect::SlugTaken { slug, id } => {
+                    self.active_slugs.insert(slug, id);
+                }
+                Effect::SlugFree { slug } => {
+                    self.active_slugs.remove(&slug);
+                }
+                Effect::ServiceTaken {
+                    organisation,
+                    slug,
+                    id,
+                } => {
+                    self.service_slugs.insert((organisation, slug), id);
+                }
+                Effect::ServiceFree { organisation, slug } => {
+                    self.service_slugs.remove(&(organisation, slug));
+                }
+                Effect::GovernanceChanged => self.governance = OnceCell::new(),
+            }
         }
     }
+}
 
-    fn refusal(memory: VectorMemory) -> OpenError {
-        let before = memory.borrow().clone();
-        let refusal = State::open(memory.clone()).err().expect("refused");
-        assert!(
-            *memory.borrow() == before,
-            "opening wrote into a memory that it refused"
-        );
-        refusal
+/// When something happens to a proposal by itself.
+fn due_at(proposal: &Proposal) -> Option<u64> {
+    match proposal.state {
+        ProposalState::Open => Some(proposal.expires_at_ns),
+        ProposalState::Approved { .. } => proposal.not_before_ns,
+        _ => None,
     }
+}
 
-    #[test]
-    fn a_state_opens_as_it_was_created() {
-        let memory = VectorMemory::default();
-        let mut created = State::create(memory.clone(), &CONTEXT, init()).unwrap();
-        let root = created.kit.certified.commit();
-        let mut opened = State::open(memory).unwrap();
-        assert_eq!(opened.governors(), Ok(init().governors));
-        assert_eq!(opened.kit.certified.tip(), created.kit.certified.tip());
-        assert_eq!(opened.kit.certified.commit(), root);
+fn is_open(proposal: &Proposal) -> bool {
+    proposal.state == ProposalState::Open
+}
+
+/// Tells open proposals apart: a proposer's second one with the same payload is the first one again.
+fn identity(proposer: Principal, payload: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(payload_hash(payload));
+    hash.update(proposer.as_slice());
+    hash.finalize().into()
+}
+
+/// Candid of something that is stored.
+pub(crate) fn encoded(value: &impl candid::CandidType) -> Result<Vec<u8>, Error> {
+    candid::encode_one(value).map_err(|_| codes::internal(codes::RECORD_NOT_ENCODED))
+}
+
+pub(crate) fn not_found(what: &str, id: impl ToString) -> Error {
+    Error::NotFound {
+        what: what.into(),
+        id: id.to_string(),
     }
+}
 
-    #[test]
-    fn a_memory_that_no_registry_has_written_is_refused_and_left_alone() {
-        let not_managed = |memory| matches!(refusal(memory), OpenError::NotManaged(_));
-        assert!(not_managed(VectorMemory::default()));
-
-        let foreign = VectorMemory::default();
-        foreign.grow(1);
-        foreign.write(0, b"somebody else's");
-        assert!(not_managed(foreign));
-
-        let managed_only = VectorMemory::default();
-        drop(Memories::create(managed_only.clone()));
-        assert_eq!(refusal(managed_only), OpenError::NotInstalled);
+pub(crate) fn unauthorized(needs: &str) -> Error {
+    Error::Unauthorized {
+        needs: needs.into(),
     }
+}
 
-    #[test]
-    fn unacceptable_governors_write_nothing() {
-        let memory = VectorMemory::default();
-        let none = InitArgs { governors: vec![] };
-        assert!(State::create(memory.clone(), &CONTEXT, none).is_err());
-        assert!(memory.borrow().is_empty());
+pub(crate) fn conflict(reason: impl Into<String>) -> Error {
+    Error::Conflict {
+        reason: reason.into(),
     }
 }

@@ -35,7 +35,8 @@ pub use export::Export;
 pub use key::Key;
 pub use metrics::{LocalnetMetrics, MethodCounts};
 pub use registry::{
-    ApplicationHash, CertifiedOrganisation, CertifiedOrganisationPage, RegistryClient,
+    CertifiedOrganisation, CertifiedOrganisationPage, CertifiedProposal, PayloadHash,
+    RegistryClient,
 };
 /// Addresses of networks.
 pub use reqwest::Url;

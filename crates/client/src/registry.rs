@@ -1,22 +1,25 @@
 //! The `registry` canister: organisations.
 //!
 //! How an application becomes an organisation: the applicant calls
-//! [`apply_for_organisation`](RegistryClient::apply_for_organisation); a governor reads the application certified
-//! ([`organisation`](RegistryClient::organisation)), looks at it, and approves exactly those bytes
-//! ([`approve_organisation`](RegistryClient::approve_organisation) with their hash).
+//! [`apply_for_organisation`](RegistryClient::apply_for_organisation), which opens a proposal; governors read the proposal
+//! certified ([`proposal`](RegistryClient::proposal)), look at what it would do, and approve exactly that
+//! ([`approve`](RegistryClient::approve) with its hash).
 
 use std::fmt;
 
-use candid::Principal;
+use candid::{CandidType, Principal};
 use indus_api::certified::CertifiedListArgs;
 use indus_api::paging::{Page, PageArgs};
 use indus_api::registry::{
-    ApproveArgs, CloseArgs, ORGANISATIONS, Organisation, OrganisationKey, OrganisationProfile,
-    OrganisationRecord, organisation_key, organisation_path,
+    Access, Action, ApproveArgs, CancelArgs, CanisterEntry, CheckAccessArgs, GRANTS, Governor,
+    GrantRecord, ORGANISATIONS, Organisation, OrganisationKey, OrganisationProfile,
+    OrganisationRecord, PROPOSALS, Proposal, ProposalRecord, ProposeArgs, RejectArgs, SERVICES,
+    ServiceRecord, access, grant_key, id_key, organisation_key, organisation_path, path,
 };
 use indus_api::service::ServiceInfo;
 use indus_api::{CertifiedRead, Error};
-use indus_verify::{Audit, LogHead, Lookup, Time, VerifyError};
+use indus_verify::{Audit, LogHead, Lookup, Time, VerifiedWitness, VerifyError};
+use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 
@@ -25,12 +28,12 @@ use crate::connection::{CERTIFIED_READ, Connection, accepted, decode, unverified
 use crate::error::ClientError;
 use crate::export::Export;
 
-/// SHA-256 of the certified bytes of an application: what an approval binds.
+/// SHA-256 of a proposal's payload: what an approval binds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ApplicationHash([u8; 32]);
+pub struct PayloadHash([u8; 32]);
 
-impl ApplicationHash {
-    /// Of the certified leaf `bytes`.
+impl PayloadHash {
+    /// Of the payload `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
@@ -44,15 +47,15 @@ impl ApplicationHash {
 }
 
 /// Hexadecimal.
-impl fmt::Display for ApplicationHash {
+impl fmt::Display for PayloadHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
     }
 }
 
-impl fmt::Debug for ApplicationHash {
+impl fmt::Debug for PayloadHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ApplicationHash({self})")
+        write!(f, "PayloadHash({self})")
     }
 }
 
@@ -60,8 +63,18 @@ impl fmt::Debug for ApplicationHash {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertifiedOrganisation {
     pub organisation: Organisation,
-    /// Hash of the certified bytes: of a pending application, what an approval binds.
-    pub hash: ApplicationHash,
+    /// When the subnet's state was like this.
+    pub certified_at: Time,
+}
+
+/// A proposal as the subnet certified it: the receipt of a decision, if it is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertifiedProposal {
+    pub proposal: Proposal,
+    /// What it does, from its payload.
+    pub action: Action,
+    /// What an approval binds.
+    pub hash: PayloadHash,
     /// When the subnet's state was like this.
     pub certified_at: Time,
 }
@@ -118,37 +131,113 @@ impl RegistryClient {
         self.update("apply_for_organisation", profile).await
     }
 
-    /// Approves application `id` if its certified bytes still have the hash `application`. Governors only.
-    pub async fn approve_organisation(
-        &self,
-        id: u64,
-        application: ApplicationHash,
-    ) -> Result<Organisation, ClientError> {
-        let application_hash = ByteBuf::from(application.0.to_vec());
-        self.update(
-            "approve_organisation",
-            &ApproveArgs {
-                id,
-                application_hash,
-            },
-        )
-        .await
+    /// Opens a proposal.
+    pub async fn propose(&self, args: &ProposeArgs) -> Result<Proposal, ClientError> {
+        self.update("propose", args).await
     }
 
-    /// Closes a pending application: the applicant withdraws it, a governor rejects it.
-    pub async fn close_application(
+    /// Agrees to proposal `id` if its payload still has that hash. Governors only.
+    pub async fn approve(&self, id: u64, payload: PayloadHash) -> Result<Proposal, ClientError> {
+        let payload_hash = ByteBuf::from(payload.0.to_vec());
+        self.update("approve", &ApproveArgs { id, payload_hash })
+            .await
+    }
+
+    /// Refuses proposal `id` if its payload still has that hash. Governors only.
+    pub async fn reject(
         &self,
         id: u64,
+        payload: PayloadHash,
         reason: &str,
-    ) -> Result<Organisation, ClientError> {
-        self.update(
-            "close_application",
-            &CloseArgs {
-                id,
-                reason: reason.into(),
-            },
-        )
-        .await
+    ) -> Result<Proposal, ClientError> {
+        let args = RejectArgs {
+            id,
+            payload_hash: ByteBuf::from(payload.0.to_vec()),
+            reason: reason.into(),
+        };
+        self.update("reject", &args).await
+    }
+
+    /// Takes proposal `id` back: its proposer, of an application the applicant.
+    pub async fn cancel(&self, id: u64, reason: &str) -> Result<Proposal, ClientError> {
+        let reason = reason.into();
+        self.update("cancel", &CancelArgs { id, reason }).await
+    }
+
+    /// Carries out approved proposal `id`, whose time has come.
+    pub async fn execute(&self, id: u64) -> Result<Proposal, ClientError> {
+        self.update("execute", &id).await
+    }
+
+    /// Has the registry ask the subnet about a canister of its inventory.
+    pub async fn observe(&self, canister: Principal) -> Result<CanisterEntry, ClientError> {
+        self.update("observe_canister", &canister).await
+    }
+
+    /// Proposal `id`, verified; `None` if the subnet certifies that there is none.
+    pub async fn proposal(&self, id: u64) -> Result<Option<CertifiedProposal>, ClientError> {
+        let path = path(PROPOSALS, &id_key(id));
+        let paths = std::slice::from_ref(&path);
+        let answer = self
+            .connection
+            .certified_read_unverified(self.canister, paths)
+            .await?;
+        let verified = self
+            .connection
+            .verify(self.canister, CERTIFIED_READ, &answer)?;
+        let (certificate, witness) = verified;
+        let Some(ProposalRecord::V1(proposal)) = leaf(&witness, &path)? else {
+            return Ok(None);
+        };
+        if proposal.id != id {
+            return Err(ClientError::WrongRecord {
+                asked: id,
+                found: proposal.id,
+            });
+        }
+        Ok(Some(CertifiedProposal {
+            hash: PayloadHash::of(&proposal.payload),
+            action: decode::<(Action,)>(CERTIFIED_READ, &proposal.payload)?.0,
+            proposal,
+            certified_at: certificate.time(),
+        }))
+    }
+
+    /// Whether an organisation may use an operation of a service, from certified records, at the time of their certificate.
+    pub async fn access(&self, args: &CheckAccessArgs) -> Result<(Access, Time), ClientError> {
+        let method = "certified_check_access";
+        let (answer,): (Result<CertifiedRead, Error>,) = self
+            .connection
+            .query_unverified(self.canister, method, (args,))
+            .await?;
+        self.verify_access(args, &accepted(method, answer)?)
+    }
+
+    /// The same from an answer that was kept, without the network.
+    pub fn verify_access(
+        &self,
+        args: &CheckAccessArgs,
+        answer: &CertifiedRead,
+    ) -> Result<(Access, Time), ClientError> {
+        let method = "certified_check_access";
+        let (certificate, witness) = self.connection.verify(self.canister, method, answer)?;
+        let organisation: Option<OrganisationRecord> =
+            leaf(&witness, &organisation_path(args.organisation))?;
+        let service = leaf(&witness, &path(SERVICES, &id_key(args.service)))?;
+        let key = grant_key(args.service, args.organisation);
+        let grant = leaf(&witness, &path(GRANTS, &key))?;
+        let at = certificate.time();
+        let organisation = organisation.map(OrganisationRecord::into_current);
+        let service = service.map(|ServiceRecord::V1(service)| service);
+        let grant = grant.map(|GrantRecord::V1(grant)| grant);
+        let access = access(
+            organisation.as_ref(),
+            service.as_ref(),
+            grant.as_ref(),
+            &args.operation,
+            at.as_nanos(),
+        );
+        Ok((access, at))
     }
 
     /// Organisation `id`, verified; `None` if the subnet certifies that there is none.
@@ -266,7 +355,7 @@ impl RegistryClient {
     }
 
     /// The governors, as one node says.
-    pub async fn governors_unverified(&self) -> Result<Vec<Principal>, ClientError> {
+    pub async fn governors_unverified(&self) -> Result<Vec<Governor>, ClientError> {
         let method = "list_governors";
         let (answer,) = self
             .connection
@@ -275,17 +364,31 @@ impl RegistryClient {
         accepted(method, answer)
     }
 
-    async fn update(
+    async fn update<T: CandidType + DeserializeOwned>(
         &self,
         method: &str,
-        argument: &impl candid::CandidType,
-    ) -> Result<Organisation, ClientError> {
-        let (answer,): (Result<Organisation, Error>,) = self
+        argument: &impl CandidType,
+    ) -> Result<T, ClientError> {
+        let (answer,): (Result<T, Error>,) = self
             .connection
             .update(self.canister, self.canister, method, (argument,))
             .await?;
         accepted(method, answer)
     }
+}
+
+/// The record at a path, or none if it is proved absent.
+fn leaf<R: CandidType + DeserializeOwned>(
+    witness: &VerifiedWitness,
+    path: &[ByteBuf],
+) -> Result<Option<R>, ClientError> {
+    if witness.lookup(path) == Lookup::Absent {
+        return Ok(None);
+    }
+    let bytes = witness
+        .leaf(path)
+        .map_err(|reason| unverified(CERTIFIED_READ, reason))?;
+    Ok(Some(decode::<(R,)>(CERTIFIED_READ, bytes)?.0))
 }
 
 /// Organisation `id` from its certified bytes.
@@ -295,7 +398,8 @@ fn organisation(
     bytes: &[u8],
     certified_at: Time,
 ) -> Result<CertifiedOrganisation, ClientError> {
-    let (OrganisationRecord::V1(organisation),) = decode(method, bytes)?;
+    let (record,): (OrganisationRecord,) = decode(method, bytes)?;
+    let organisation = record.into_current();
     if organisation.id != id {
         return Err(ClientError::WrongRecord {
             asked: id,
@@ -304,7 +408,6 @@ fn organisation(
     }
     Ok(CertifiedOrganisation {
         organisation,
-        hash: ApplicationHash::of(bytes),
         certified_at,
     })
 }
@@ -333,7 +436,7 @@ fn organisations(
 
 #[cfg(test)]
 mod tests {
-    use indus_api::registry::{OrganisationKind, OrganisationState};
+    use indus_api::registry::{OrganisationKind, OrganisationStatus};
 
     use super::*;
 
@@ -349,10 +452,13 @@ mod tests {
                 seat: String::from("Quetta"),
             },
             applicant: Principal::anonymous(),
-            applied_at_ns: 1,
-            state: OrganisationState::Pending,
+            administrators: vec![Principal::anonymous()],
+            status: OrganisationStatus::Pending,
+            due_at_ns: 2,
+            application: Some(1),
+            steps: Vec::new(),
         };
-        let bytes = candid::encode_one(OrganisationRecord::V1(organisation)).unwrap();
+        let bytes = candid::encode_one(OrganisationRecord::V2(organisation)).unwrap();
         CertifiedRecord {
             key: key.to_vec(),
             leaf: indus_verify::leaf_hash(&bytes),
@@ -367,14 +473,10 @@ mod tests {
     }
 
     #[test]
-    fn records_become_organisations_with_the_hash_that_an_approval_binds() {
+    fn records_become_organisations() {
         let record = record(&organisation_key(7), 7);
-        let bytes = record.bytes.clone().unwrap();
         let read = organisations(&[record], Time::default()).unwrap();
-        assert_eq!(
-            (read.len(), read[0].organisation.id, read[0].hash),
-            (1, 7, ApplicationHash::of(&bytes))
-        );
+        assert_eq!((read.len(), read[0].organisation.id), (1, 7));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use indus_api::registry::{Organisation, OrganisationState};
+use indus_api::registry::{Organisation, OrganisationStatus};
 use indus_client::{ClientError, RegistryClient};
 use thiserror::Error;
 
@@ -102,25 +102,14 @@ pub(crate) fn compare(found: &Organisation, expected: &Registered) -> Result<(),
         &found.applicant.to_text(),
         &expected.applicant.to_text(),
     )?;
-    match &found.state {
-        OrganisationState::Active {
-            by,
-            application_hash,
-            ..
-        } => {
-            same("governor", &by.to_text(), &expected.governor.to_text())?;
-            same(
-                "application_hash",
-                &application_hash.as_slice(),
-                &expected.application.as_bytes().as_slice(),
-            )
-        }
-        other => Err(ReadBackError::Differs {
-            field: "state",
-            found: format!("{other:?}"),
-            expected: String::from("Active"),
-        }),
-    }
+    same("status", &found.status, &OrganisationStatus::Active)?;
+    same("proposal", &found.application, &Some(expected.proposal))?;
+    let admitted = found
+        .steps
+        .last()
+        .map(|step| (step.by.to_text(), step.proposal));
+    let expected = (expected.governor.to_text(), Some(expected.proposal));
+    same("admission", &admitted, &Some(expected))
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(
@@ -141,8 +130,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
 #[cfg(test)]
 pub(crate) mod tests {
     use candid::Principal;
-    use indus_api::registry::{OrganisationKind, OrganisationProfile};
-    use indus_client::ApplicationHash;
+    use indus_api::registry::{OrganisationKind, OrganisationProfile, Step};
 
     use super::*;
 
@@ -163,20 +151,25 @@ pub(crate) mod tests {
             profile: profile.clone(),
             applicant: Principal::from_slice(&[1]),
             governor: Principal::from_slice(&[2]),
-            application: ApplicationHash::of(b"application"),
+            proposal: 5,
         };
-        let state = OrganisationState::Active {
-            by: registered.governor,
+        let admission = Step {
+            status: OrganisationStatus::Active,
             at_ns: 9,
-            application_hash: registered.application.as_bytes().to_vec().into(),
+            by: registered.governor,
+            proposal: Some(5),
+            reason: String::new(),
         };
         (
             Organisation {
                 id: 2,
                 profile,
                 applicant: registered.applicant,
-                applied_at_ns: 8,
-                state,
+                administrators: vec![registered.applicant],
+                status: OrganisationStatus::Active,
+                due_at_ns: 10,
+                application: Some(5),
+                steps: vec![admission],
             },
             registered,
         )
@@ -199,20 +192,9 @@ pub(crate) mod tests {
             ("sector", |o| o.profile.sector.push('x')),
             ("seat", |o| o.profile.seat.push('x')),
             ("applicant", |o| o.applicant = Principal::anonymous()),
-            ("state", |o| o.state = OrganisationState::Pending),
-            ("governor", |o| {
-                if let OrganisationState::Active { by, .. } = &mut o.state {
-                    *by = Principal::anonymous();
-                }
-            }),
-            ("application_hash", |o| {
-                if let OrganisationState::Active {
-                    application_hash, ..
-                } = &mut o.state
-                {
-                    application_hash[0] ^= 1;
-                }
-            }),
+            ("status", |o| o.status = OrganisationStatus::Pending),
+            ("proposal", |o| o.application = None),
+            ("admission", |o| o.steps[0].by = Principal::anonymous()),
         ];
         for (field, change) in changes {
             let (mut found, expected) = example();

@@ -1,15 +1,15 @@
 //! Registers the organisations of a file, each in its own name.
 //!
-//! Flow, for each row: a fresh key applies → a governor reads the application certified and compares it with the
-//! file → the governor approves exactly those bytes. Parents come before children; up to [`IN_FLIGHT`] rows of a
+//! Flow, for each row: a fresh key applies, which opens a proposal → as many governors as the quorum asks for, each in turn,
+//! read the proposal certified, compare it with the file, and approve exactly that; the last approval admits. Parents come before children; up to [`IN_FLIGHT`] rows of a
 //! level are under way at a time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candid::Principal;
-use indus_api::registry::{Organisation, OrganisationProfile, OrganisationState};
-use indus_client::{ApplicationHash, ClientError, Key, RegistryClient};
+use indus_api::registry::{Action, Application, OrganisationProfile, Proposal, ProposalState};
+use indus_client::{ClientError, Key, RegistryClient};
 use thiserror::Error;
 
 use crate::bounded::Bounded;
@@ -26,8 +26,9 @@ pub(crate) struct Registered {
     pub(crate) id: u64,
     pub(crate) profile: OrganisationProfile,
     pub(crate) applicant: Principal,
+    /// Whose approval completed the quorum.
     pub(crate) governor: Principal,
-    pub(crate) application: ApplicationHash,
+    pub(crate) proposal: u64,
 }
 
 /// How long the calls took.
@@ -43,27 +44,31 @@ pub(crate) struct RegistrationLatencies {
 pub(crate) enum RegistrationError {
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("application {0} is proved absent after it was accepted")]
+    #[error("proposal {0} is proved absent after it was opened")]
     Absent(u64),
-    #[error("application {id} is not what was applied for: {differs} differs")]
+    #[error("application {0} has no proposal")]
+    NoProposal(u64),
+    #[error("proposal {id} is not what was applied for: {differs} differs")]
     NotWhatWasAppliedFor { id: u64, differs: &'static str },
+    #[error("proposal {0} is not executed after all governors approved it")]
+    NotExecuted(u64),
     #[error("a call ended abnormally: {0}")]
     Aborted(String),
 }
 
 /// Registers all rows; the result is in the order of the rows.
 ///
-/// `applicant` is any connection to the registry, `governor` one that may approve.
+/// `applicant` is any connection to the registry, `governors` are as many that may approve as the quorum asks for.
 ///
 /// Errors: the first row that failed, with its slug. Calls of other rows may have been made.
 pub(crate) async fn register(
     organisations: &Organisations,
     applicant: &RegistryClient,
-    governor: &RegistryClient,
+    governors: &[RegistryClient],
     console: &mut Console,
 ) -> Result<(Vec<Registered>, RegistrationLatencies), (String, RegistrationError)> {
     let rows = &organisations.rows;
-    let governor = Arc::new(governor.clone());
+    let governors: Arc<[RegistryClient]> = governors.into();
     let mut registered: Vec<Option<Registered>> = vec![None; rows.len()];
     let mut latencies = RegistrationLatencies::default();
     console.begin("registering", rows.len());
@@ -76,9 +81,9 @@ pub(crate) async fn register(
                 .and_then(|parent| registered[parent].as_ref())
                 .map(|parent| parent.id);
             let profile = profile(&rows[*row], parent);
-            let (applicant, governor) = (applicant.clone(), Arc::clone(&governor));
+            let (applicant, governors) = (applicant.clone(), Arc::clone(&governors));
             calls.push(*row, async move {
-                register_one(profile, &applicant, &governor).await
+                register_one(profile, &applicant, &governors).await
             });
         }
         while let Some((row, outcome)) = calls.next().await {
@@ -87,8 +92,11 @@ pub(crate) async fn register(
             let (one, took) = outcome.map_err(|error| (rows[row].slug.clone(), error))?;
             registered[row] = Some(one);
             latencies.applications.record(took.application);
-            latencies.reads.record(took.read);
-            latencies.approvals.record(took.approval);
+            took.reads
+                .into_iter()
+                .for_each(|read| latencies.reads.record(read));
+            let approvals = took.approvals.into_iter();
+            approvals.for_each(|approval| latencies.approvals.record(approval));
             console.step();
         }
     }
@@ -97,44 +105,56 @@ pub(crate) async fn register(
 
 struct Took {
     application: Duration,
-    read: Duration,
-    approval: Duration,
+    reads: Vec<Duration>,
+    approvals: Vec<Duration>,
 }
 
 async fn register_one(
     profile: OrganisationProfile,
     registry: &RegistryClient,
-    governor: &RegistryClient,
+    governors: &[RegistryClient],
 ) -> Result<(Registered, Took), RegistrationError> {
     let key = Key::generate();
     let applicant = RegistryClient::new(registry.connection().signing_as(&key))?;
 
     let start = Instant::now();
-    let id = applicant.apply_for_organisation(&profile).await?.id;
-    let applied = Instant::now();
-    let found = governor
-        .organisation(id)
-        .await?
-        .ok_or(RegistrationError::Absent(id))?;
-    let read = Instant::now();
-    review(&found.organisation, &profile, key.principal())
-        .map_err(|differs| RegistrationError::NotWhatWasAppliedFor { id, differs })?;
-    let reviewed = Instant::now();
-    governor.approve_organisation(id, found.hash).await?;
-    let took = Took {
-        application: applied - start,
-        read: read - applied,
-        approval: reviewed.elapsed(),
+    let applied = applicant.apply_for_organisation(&profile).await?;
+    let mut took = Took {
+        application: start.elapsed(),
+        reads: Vec::new(),
+        approvals: Vec::new(),
     };
-
-    let governor = governor.connection().caller();
+    let id = applied
+        .application
+        .ok_or(RegistrationError::NoProposal(applied.id))?;
+    let expected = Application {
+        organisation: applied.id,
+        applicant: key.principal(),
+        profile: profile.clone(),
+    };
+    let mut last = None;
+    for governor in governors {
+        let start = Instant::now();
+        let found = governor.proposal(id).await?;
+        took.reads.push(start.elapsed());
+        let found = found.ok_or(RegistrationError::Absent(id))?;
+        review(&found.proposal, &found.action, &expected)
+            .map_err(|differs| RegistrationError::NotWhatWasAppliedFor { id, differs })?;
+        let start = Instant::now();
+        let state = governor.approve(id, found.hash).await?.state;
+        took.approvals.push(start.elapsed());
+        last = Some((governor.connection().caller(), state));
+    }
+    let Some((governor, ProposalState::Executed { .. })) = last else {
+        return Err(RegistrationError::NotExecuted(id));
+    };
     Ok((
         Registered {
-            id,
+            id: applied.id,
             profile,
             applicant: key.principal(),
             governor,
-            application: found.hash,
+            proposal: id,
         },
         took,
     ))
@@ -142,16 +162,16 @@ async fn register_one(
 
 /// What a governor looks at before approving; otherwise what differs.
 fn review(
-    application: &Organisation,
-    profile: &OrganisationProfile,
-    applicant: Principal,
+    proposal: &Proposal,
+    action: &Action,
+    expected: &Application,
 ) -> Result<(), &'static str> {
-    if application.applicant != applicant {
-        Err("applicant")
-    } else if application.state != OrganisationState::Pending {
+    if proposal.proposer != expected.applicant {
+        Err("proposer")
+    } else if proposal.state != ProposalState::Open {
         Err("state")
-    } else if application.profile != *profile {
-        Err("profile")
+    } else if *action != Action::Admit(expected.clone()) {
+        Err("application")
     } else {
         Ok(())
     }
@@ -170,7 +190,7 @@ fn profile(row: &Row, parent: Option<u64>) -> OrganisationProfile {
 
 #[cfg(test)]
 mod tests {
-    use indus_api::registry::OrganisationKind;
+    use indus_api::registry::{OrganisationKind, Quorum};
 
     use super::*;
 
@@ -184,43 +204,47 @@ mod tests {
             sector: String::from("it"),
             seat: String::from("Quetta"),
         };
-        let (profile, applicant) = (profile(&row, Some(7)), Key::from_seed(&[1; 32]).principal());
-        let good = Organisation {
-            id: 9,
-            profile: profile.clone(),
+        let applicant = Key::from_seed(&[1; 32]).principal();
+        let expected = Application {
+            organisation: 9,
             applicant,
-            applied_at_ns: 1,
-            state: OrganisationState::Pending,
+            profile: profile(&row, Some(7)),
         };
-        assert_eq!(review(&good, &profile, applicant), Ok(()));
+        let action = Action::Admit(expected.clone());
+        let good = Proposal {
+            id: 3,
+            proposer: applicant,
+            payload: Vec::new().into(),
+            admits: Some(9),
+            proposed_at_ns: 1,
+            expires_at_ns: 2,
+            not_before_ns: None,
+            quorum: Quorum {
+                approvals: 3,
+                organisations: 3,
+            },
+            approvals: Vec::new(),
+            rejections: Vec::new(),
+            state: ProposalState::Open,
+        };
+        assert_eq!(review(&good, &action, &expected), Ok(()));
 
-        let another = Organisation {
-            applicant: Principal::anonymous(),
+        let another = Proposal {
+            proposer: Principal::anonymous(),
             ..good.clone()
         };
-        assert_eq!(review(&another, &profile, applicant), Err("applicant"));
-        let withdrawn = Organisation {
-            state: OrganisationState::Withdrawn {
+        assert_eq!(review(&another, &action, &expected), Err("proposer"));
+        let withdrawn = Proposal {
+            state: ProposalState::Cancelled {
                 at_ns: 2,
                 reason: String::new(),
             },
             ..good.clone()
         };
-        assert_eq!(review(&withdrawn, &profile, applicant), Err("state"));
-        let moved = OrganisationProfile {
-            parent: Some(8),
-            ..profile.clone()
-        };
-        assert_eq!(
-            review(
-                &Organisation {
-                    profile: moved,
-                    ..good
-                },
-                &profile,
-                applicant
-            ),
-            Err("profile")
-        );
+        assert_eq!(review(&withdrawn, &action, &expected), Err("state"));
+        let mut moved = expected.clone();
+        moved.profile.parent = Some(8);
+        let moved = Action::Admit(moved);
+        assert_eq!(review(&good, &moved, &expected), Err("application"));
     }
 }

@@ -47,12 +47,8 @@ pub(crate) fn costs(costs: &Costs<'_>) -> Vec<String> {
             &took.applications,
             instructions("apply_for_organisation"),
         ),
-        row("certified_read by the governor", &took.reads, read),
-        row(
-            "approve_organisation",
-            &took.approvals,
-            instructions("approve_organisation"),
-        ),
+        row("certified_read by governors", &took.reads, read),
+        row("approve", &took.approvals, instructions("approve")),
         row("certified_read by a reader", &read_back.reads, read),
         row(
             "verification of a read, offline",

@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use candid::Encode;
 use clap::Args;
-use indus_api::registry::InitArgs;
+use indus_api::registry::{
+    Governor, InitArgs, OrganisationKind, OrganisationProfile, Quorum, Quorums,
+};
 use indus_client::{
     ClientError, Connection, Deployment, Key, LocalnetMetrics, RegistryClient, TrustFile, Url,
 };
@@ -37,6 +39,16 @@ use crate::whole::{self, WholeError};
 
 /// Port of the HTTP interface unless another is asked for; with `--once` it is any free one.
 const DEFAULT_PORT: u16 = 8000;
+/// The organisations that the subnet is governed by in this demonstration: slugs that no row of the file has, and names.
+const FOUNDERS: [(&str, &str); 5] = [
+    ("governing-council-a", "Governing Council, Seat A"),
+    ("governing-council-b", "Governing Council, Seat B"),
+    ("governing-council-c", "Governing Council, Seat C"),
+    ("governing-council-d", "Governing Council, Seat D"),
+    ("governing-council-e", "Governing Council, Seat E"),
+];
+/// Governors who have to agree, and organisations that they have to be of.
+const APPROVALS: u32 = 3;
 /// How long after a failure the end of localnet may be noticed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Most refused records that are shown one by one.
@@ -226,16 +238,13 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         inputs.trust_file.display()
     ));
 
-    let governor = Key::generate();
+    let governors: Vec<Key> = FOUNDERS.iter().map(|_| Key::generate()).collect();
     let anonymous = Connection::open(trust.clone())?;
     let deployment = Deployment::new(anonymous.signing_as(&Key::generate()));
     let registry = deployment
         .create(status.default_effective_canister_id)
         .await?;
-    let init = InitArgs {
-        governors: vec![governor.principal()],
-    };
-    let arguments = Encode!(&init).map_err(UpError::Arguments)?;
+    let arguments = Encode!(&founding(&governors)).map_err(UpError::Arguments)?;
     let module = deployment
         .install(registry, inputs.registry.clone(), arguments)
         .await?;
@@ -246,9 +255,12 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     ));
 
     let applicant = RegistryClient::new(Connection::open(trust.clone())?)?;
-    let governor = RegistryClient::new(applicant.connection().signing_as(&governor))?;
+    let approving = governors.iter().take(APPROVALS as usize);
+    let governors = approving
+        .map(|key| RegistryClient::new(applicant.connection().signing_as(key)))
+        .collect::<Result<Vec<_>, _>>()?;
     let (registered, took) =
-        registration::register(&inputs.organisations, &applicant, &governor, console)
+        registration::register(&inputs.organisations, &applicant, &governors, console)
             .await
             .map_err(|(slug, reason)| UpError::Registration { slug, reason })?;
 
@@ -258,8 +270,9 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     }
     let reader = RegistryClient::new(Connection::open(pinned)?)?;
     let read_back = readback::read_back(&registered, &reader, console).await;
+    let founders = FOUNDERS.len() as u64;
     let whole = if read_back.refused.is_empty() {
-        Some(whole::prove(&registered, &reader).await?)
+        Some(whole::prove(founders, &registered, &reader).await?)
     } else {
         None
     };
@@ -295,6 +308,38 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         Ok(())
     } else {
         Err(UpError::Unverified { verified, total })
+    }
+}
+
+/// What the registry begins with: five organisations, a governor of each, and the quorums of the design.
+fn founding(governors: &[Key]) -> InitArgs {
+    let founder = |(slug, name): &(&str, &str)| OrganisationProfile {
+        slug: (*slug).into(),
+        name: (*name).into(),
+        kind: OrganisationKind::Agency,
+        parent: None,
+        sector: "governance".into(),
+        seat: "Islamabad".into(),
+    };
+    let governors = governors.iter().zip(1..);
+    InitArgs {
+        founders: FOUNDERS.iter().map(founder).collect(),
+        governors: governors
+            .map(|(key, organisation)| Governor {
+                principal: key.principal(),
+                organisation,
+            })
+            .collect(),
+        quorums: Quorums {
+            ordinary: Quorum {
+                approvals: APPROVALS,
+                organisations: APPROVALS,
+            },
+            constitutional: Quorum {
+                approvals: APPROVALS + 1,
+                organisations: APPROVALS,
+            },
+        },
     }
 }
 

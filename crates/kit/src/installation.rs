@@ -13,6 +13,8 @@
 //! After an upgrade a canister is in maintenance: it answers its orchestrator only, until that confirms the upgrade. Until
 //! then it can be put back to a snapshot without the loss of anything that somebody was told.
 
+use std::ops::RangeInclusive;
+
 use ic_stable_structures::{Memory, memory_manager::VirtualMemory};
 
 use indus_api::Error;
@@ -23,6 +25,7 @@ const MAGIC: &[u8; 3] = b"IKI";
 const VERSION: u8 = 1;
 const FIXED_BYTES: usize = 10;
 const MAX_KIND_BYTES: usize = 32;
+const LAYOUT: u64 = 4;
 const MAINTENANCE: u64 = 8;
 
 /// The header of an installation.
@@ -54,14 +57,14 @@ impl<M: Memory> Installation<M> {
         })
     }
 
-    /// Opens the header of a canister of this kind and layout.
+    /// Opens the header of a canister of this kind, and one of these layouts.
     ///
     /// # Errors
     /// [`OpenError`] for anything else; nothing is written.
     pub(crate) fn open(
         memory: VirtualMemory<M>,
         kind: &'static str,
-        layout: u32,
+        layouts: RangeInclusive<u32>,
     ) -> Result<Self, OpenError> {
         let mut bytes = [0; FIXED_BYTES + MAX_KIND_BYTES];
         if memory.size() == 0 {
@@ -80,10 +83,10 @@ impl<M: Memory> Installation<M> {
             });
         }
         let found = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
-        if found != layout {
+        if !layouts.contains(&found) {
             return Err(OpenError::UnknownLayout {
                 found,
-                known: layout,
+                known: *layouts.end(),
             });
         }
         let maintenance = bytes[8] == 1;
@@ -97,6 +100,11 @@ impl<M: Memory> Installation<M> {
     #[must_use]
     pub fn in_maintenance(&self) -> bool {
         self.maintenance
+    }
+
+    /// Notes that the memory has this layout from now on.
+    pub(crate) fn set_layout(&mut self, layout: u32) {
+        self.memory.write(LAYOUT, &layout.to_le_bytes());
     }
 
     /// Begins or ends the maintenance.

@@ -100,8 +100,22 @@ impl<M: Memory> Kit<M> {
         memories: &Memories<M>,
         definition: &'static Definition,
     ) -> Result<Self, OpenError> {
+        Self::open_since(memories, definition, definition.layout)
+    }
+
+    /// The same with a layout that may be as old as `oldest`. What is older than the module's own becomes its layout with the
+    /// note of the upgrade; the canister reads the records of both.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is written then.
+    pub fn open_since(
+        memories: &Memories<M>,
+        definition: &'static Definition,
+        oldest: u32,
+    ) -> Result<Self, OpenError> {
         let header = memories.kit(KitMemory::Installation);
-        let installation = Installation::open(header, definition.kind, definition.layout)?;
+        let known = oldest..=definition.layout;
+        let installation = Installation::open(header, definition.kind, known)?;
         Ok(Self {
             definition,
             site: None,
@@ -124,6 +138,7 @@ impl<M: Memory> Kit<M> {
     /// Those of [`Certified::record`].
     pub fn upgraded(&mut self, context: &Context) -> Result<(), Error> {
         self.step(context, UPGRADED, Vec::new())?;
+        self.installation.set_layout(self.definition.layout);
         self.installation.set_maintenance(true);
         Ok(())
     }

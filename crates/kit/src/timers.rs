@@ -79,13 +79,18 @@ pub fn last_runs() -> Vec<(&'static str, u64)> {
 /// none waits for another or traps with it. For the job that retries.
 pub fn retry_pending<S: Saga>(context: &Context, slice: usize) -> Progress {
     for id in S::pending(|pending| pending.due(context.time_ns, slice)) {
-        ic_cdk_timers::set_timer(Duration::ZERO, async move {
+        soon(async move {
             // What can't be attempted now stays due.
             let _later = attempt::<S>(id).await;
         });
     }
     // What was taken on is due until its message comes, so there is nothing to go on with in this one.
     Progress::Done
+}
+
+/// Does something in a message of its own, in the next round. It is safe to lose.
+pub fn soon(task: impl Future<Output = ()> + 'static) {
+    ic_cdk_timers::set_timer(Duration::ZERO, task);
 }
 
 fn turn<C: Canister>(job: &'static Job, next: Rc<Cell<Option<TimerId>>>) {
