@@ -9,6 +9,7 @@ pub mod decision;
 pub mod error;
 pub mod icrc21;
 pub mod icrc3;
+pub mod licences;
 pub mod paging;
 pub mod registry;
 pub mod service;
