@@ -9,12 +9,14 @@ pub mod decision;
 pub mod error;
 pub mod icrc21;
 pub mod icrc3;
+pub mod identity;
 pub mod licences;
 pub mod paging;
 pub mod registry;
 pub mod service;
 pub mod subject;
 pub mod text;
+pub mod time;
 
 pub use certified::CertifiedRead;
 pub use error::Error;

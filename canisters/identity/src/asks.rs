@@ -1,0 +1,180 @@
+//! What identity asks others for: where an organisation stands, what governors decided, a seed. All that awaits.
+//!
+//! ```text
+//! update ── checked, counted ── commit ─ await: a question ─► checked again from the start, with the answer ── commit
+//! ```
+//!
+//! Each `await` is a question that changes nothing at the callee and nothing here, so a call whose answer is lost may be made
+//! again, and two at once do no harm: only the message after the answer decides, on the state that it finds.
+//!
+//! Invariants: whoever makes the canister ask has taken a token of their bucket, but for the canisters of the suite; at most
+//! [`MAX_QUESTIONS`] are open at once.
+
+use std::{cell::Cell, thread::LocalKey};
+
+use candid::{CandidType, Principal};
+use indus_api::{Error, Subject, decision::Decision, registry::Standing};
+use indus_kit::{
+    Context,
+    calls::{Call, CallError, Canister as _},
+    guard::{Guard, Guards},
+    shell,
+};
+use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
+
+use crate::{
+    Identity, configuration,
+    state::unauthorized,
+    subjects::{self, Found},
+};
+
+/// How the registry is called in errors.
+const REGISTRY: &str = "registry";
+/// How the management canister is called in errors.
+const SUBNET: &str = "the subnet";
+/// Most questions at once: half of what the system's queue between two canisters holds.
+const MAX_QUESTIONS: usize = 250;
+
+thread_local! {
+    static QUESTIONS: Guards<u64> = Guards::new("questions to the registry at once", MAX_QUESTIONS);
+    static NEXT_QUESTION: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Asks the registry where the organisation stands that `find` names, for a caller who has a token left. None is asked about,
+/// if it names none.
+pub(crate) async fn standing(
+    find: impl FnOnce(&Identity, &Context) -> Result<Option<u64>, Error>,
+) -> Result<Option<Standing>, Error> {
+    let organisation = shell::update(|state: &mut Identity, context| {
+        let organisation = find(state, context)?;
+        if organisation.is_some() {
+            state.limits.take(context, None, 1)?;
+        }
+        Ok(organisation)
+    })?;
+    match organisation {
+        Some(organisation) => ask(organisation).await,
+        None => Ok(None),
+    }
+}
+
+/// Who a principal speaks for, for a canister of the suite or themselves; none for everybody else, and for nobody.
+pub(crate) async fn subject_of(principal: Principal) -> Result<Option<Subject>, Error> {
+    let find = |state: &mut Identity, context: &Context| {
+        if !subjects::may_ask(state, context, principal)? {
+            return Ok(Found::Nobody);
+        }
+        let found = subjects::find(state, principal, context.time_ns)?;
+        if matches!(found, Found::Asks(_)) && context.caller == principal {
+            state.limits.take(context, None, 1)?;
+        }
+        Ok(found)
+    };
+    let organisation = match shell::update(find)? {
+        Found::Nobody => return Ok(None),
+        Found::Person(subject) => return Ok(Some(subject)),
+        Found::Asks(organisation) => organisation,
+    };
+    ask(organisation).await?;
+    let find = |state: &mut Identity, context: &Context| {
+        if !subjects::may_ask(state, context, principal)? {
+            return Ok(Found::Nobody);
+        }
+        subjects::find(state, principal, context.time_ns)
+    };
+    match shell::update(find)? {
+        Found::Nobody => Ok(None),
+        Found::Person(subject) => Ok(Some(subject)),
+        // The office has changed in between, or the registry doesn't know it: nobody is an official of that.
+        Found::Asks(_) => Err(Error::Unavailable {
+            canister: REGISTRY.into(),
+            reason: "it does not say where the organisation stands".into(),
+        }),
+    }
+}
+
+/// The caller's subject, so that queries know it for a minute.
+pub(crate) async fn refresh_subject() -> Result<Subject, Error> {
+    let caller = shell::context().authenticated()?;
+    let subject = subject_of(caller).await?;
+    subject.ok_or_else(|| unauthorized("a registered person"))
+}
+
+/// Draws the seed, if there is none.
+pub(crate) async fn seeded() -> Result<(), Error> {
+    let is_seeded = shell::update(|state: &mut Identity, context| {
+        context.authenticated()?;
+        Ok(state.randomness.is_seeded())
+    })?;
+    if is_seeded {
+        return Ok(());
+    }
+    let _open = question()?;
+    let random: ByteBuf = suite(Principal::management_canister(), "raw_rand", &())
+        .await
+        .map_err(|failed| failed.of(SUBNET))?;
+    let seed = random.first_chunk().copied();
+    let seed = seed.ok_or_else(|| CallError::Malformed.of(SUBNET))?;
+    shell::update(|state: &mut Identity, _| {
+        state.randomness.seed(seed);
+        Ok(())
+    })
+}
+
+/// Asks the registry for a decision, and applies it.
+pub(crate) async fn apply_decision(proposal: u64) -> Result<(), Error> {
+    let registry = shell::update(|state: &mut Identity, context| {
+        if configuration::is_applied(state, context, proposal)? {
+            return Ok(None);
+        }
+        state.limits.take(context, None, 1)?;
+        Ok(Some(state.in_force()?.registry))
+    })?;
+    let Some(registry) = registry else {
+        return Ok(());
+    };
+    let open = question()?;
+    let decision: Result<Decision, Error> = suite(registry, "get_decision", &proposal)
+        .await
+        .map_err(|failed| failed.of(REGISTRY))?;
+    drop(open);
+    let decision = decision?;
+    shell::update(|state: &mut Identity, context| {
+        configuration::apply(state, context, proposal, &decision)
+    })
+}
+
+/// Asks the registry where an organisation stands, and remembers the answer.
+async fn ask(organisation: u64) -> Result<Option<Standing>, Error> {
+    let _open = question()?;
+    let registry = shell::query(|state: &Identity, _| state.in_force())?.registry;
+    let asked_at_ns = Identity::time_ns();
+    let standing: Option<Standing> = suite(registry, "organisation_standing", &organisation)
+        .await
+        .map_err(|failed| failed.of(REGISTRY))?;
+    shell::update(|state: &mut Identity, _| {
+        state
+            .standings
+            .keep(organisation, standing.clone(), asked_at_ns);
+        Ok(standing)
+    })
+}
+
+/// Enters a question among those that are open.
+fn question() -> Result<Guard<u64>, Error> {
+    let next: &'static LocalKey<Cell<u64>> = &NEXT_QUESTION;
+    next.set(next.get() + 1);
+    QUESTIONS.with(|questions| questions.enter(next.get()))
+}
+
+async fn suite<R: CandidType + DeserializeOwned>(
+    callee: Principal,
+    method: &str,
+    argument: &impl CandidType,
+) -> Result<R, CallError> {
+    let reply = Call::new(callee, method, argument)?
+        .suite::<Identity>()
+        .await?;
+    reply.candid()
+}
