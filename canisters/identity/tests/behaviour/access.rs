@@ -1,0 +1,259 @@
+//! Who may call what: each update of the interface, by everybody who might.
+
+use candid::Principal;
+use candid_parser::utils::CandidSource;
+use identity::subjects;
+use indus_api::{
+    Error,
+    decision::Decision,
+    identity::{CREDENTIAL_ISSUER, Configuration},
+};
+use serde_bytes::ByteBuf;
+
+use crate::setting::{
+    CLERK_KEY, DAY, FOREIGN_OFFICIAL, NEW_KEY, OFFICIAL, Officials, SECOND_OFFICIAL, administrator,
+    key, own, suite,
+};
+
+/// Nobody yet.
+const STRANGER: u8 = 50;
+/// A person without any role.
+const PERSON: u8 = 51;
+/// A second key of the clerk's.
+const SPARE_KEY: u8 = 43;
+/// A key that was offered to be the clerk's.
+const OFFERED_KEY: u8 = 44;
+
+const CALLERS: [&str; 8] = [
+    "anonymous",
+    "stranger",
+    "person",
+    "administrator",
+    "foreign official",
+    "official",
+    "holder",
+    "suite canister",
+];
+
+/// Who succeeds with each update of the interface that is not the kit's. The holder is the clerk of organisation 1: what is
+/// called is about them.
+const TABLE: &[(&str, [bool; 8])] = &[
+    // anonymous, stranger, person, administrator, foreign official, official, holder, suite canister
+    (
+        "accept_role",
+        [false, false, false, false, false, false, true, false],
+    ),
+    (
+        "apply_decision",
+        [false, true, true, true, true, true, true, true],
+    ),
+    (
+        "approve_recovery",
+        [false, false, false, false, false, true, false, false],
+    ),
+    (
+        "choose_office",
+        [false, false, false, false, false, true, true, false],
+    ),
+    (
+        "confirm_method",
+        [false, false, false, false, false, false, true, false],
+    ),
+    (
+        "finish_recovery",
+        [false, false, false, false, false, true, false, false],
+    ),
+    (
+        "grant_role",
+        [false, false, false, true, false, false, false, false],
+    ),
+    // each in the name of their own organisation
+    (
+        "issue_credential",
+        [false, false, false, false, true, true, false, false],
+    ),
+    (
+        "offer_method",
+        [false, true, false, true, false, false, false, false],
+    ),
+    (
+        "open_pairing",
+        [false, false, true, false, true, true, true, false],
+    ),
+    (
+        "open_recovery",
+        [false, false, false, false, false, true, false, false],
+    ),
+    (
+        "refresh_subject",
+        [false, false, true, false, true, true, true, false],
+    ),
+    (
+        "register_person",
+        [false, true, true, true, true, true, true, false],
+    ),
+    (
+        "remove_method",
+        [false, false, false, false, false, false, true, false],
+    ),
+    (
+        "revoke_credential",
+        [false, false, false, false, false, true, false, false],
+    ),
+    (
+        "revoke_role",
+        [false, false, false, true, false, false, true, false],
+    ),
+    (
+        "subject_of",
+        [false, false, false, false, false, false, true, true],
+    ),
+    (
+        "veto_recovery",
+        [false, false, false, false, false, false, true, false],
+    ),
+];
+
+/// Updates that all canisters have, which the kit answers and tests.
+const OF_THE_KIT: &[&str] = &["confirm_upgrade", "icrc21_canister_call_consent_message"];
+
+fn caller(n: usize) -> Principal {
+    match CALLERS[n] {
+        "anonymous" => Principal::anonymous(),
+        "stranger" => key(STRANGER),
+        "person" => key(PERSON),
+        "administrator" => administrator(1),
+        "foreign official" => key(FOREIGN_OFFICIAL),
+        "official" => key(OFFICIAL),
+        "holder" => key(CLERK_KEY),
+        _ => suite(),
+    }
+}
+
+/// Calls a method in a state in which whoever may, succeeds.
+fn call(method: &str, caller: Principal) -> Result<(), Error> {
+    let mut o = Officials::new();
+    let person = o.s.person(PERSON);
+    let clerk = o.clerk;
+    match method {
+        "register_person" => o.s.register(caller).map(drop),
+        "open_pairing" => o.s.open_pairing(caller).map(drop),
+        "offer_method" => {
+            let code = o.s.open_pairing(key(CLERK_KEY)).unwrap().code;
+            o.s.offer(caller, clerk, &code)
+        }
+        "confirm_method" => {
+            let code = o.s.open_pairing(key(CLERK_KEY)).unwrap().code;
+            o.s.offer(key(OFFERED_KEY), clerk, &code).unwrap();
+            o.s.confirm(caller, key(OFFERED_KEY)).map(drop)
+        }
+        "remove_method" => {
+            let code = o.s.open_pairing(key(CLERK_KEY)).unwrap().code;
+            o.s.offer(key(SPARE_KEY), clerk, &code).unwrap();
+            o.s.confirm(key(CLERK_KEY), key(SPARE_KEY)).unwrap();
+            o.s.remove(caller, key(SPARE_KEY))
+        }
+        "choose_office" => o.s.choose(caller, Some(1)).map(drop),
+        "grant_role" => {
+            let args = o.s.role(person, 1, CREDENTIAL_ISSUER);
+            o.s.grant(caller, args).map(drop)
+        }
+        "accept_role" => {
+            let args = o.s.role(clerk, 2, CREDENTIAL_ISSUER);
+            let id = o.s.grant(administrator(2), args).unwrap().id;
+            o.s.accept(caller, id).map(drop)
+        }
+        "revoke_role" => {
+            let args = o.s.role(clerk, 1, CREDENTIAL_ISSUER);
+            let id = o.s.grant(administrator(1), args).unwrap().id;
+            o.s.revoke_role(caller, id).map(drop)
+        }
+        "open_recovery" => {
+            let args = o.recovery();
+            o.s.open_recovery(caller, args).map(drop)
+        }
+        "approve_recovery" => {
+            let id = o.opened(SECOND_OFFICIAL);
+            let hash = o.s.recovery_hash(id);
+            o.s.approve_recovery(caller, id, hash).map(drop)
+        }
+        "veto_recovery" => {
+            let id = o.opened(SECOND_OFFICIAL);
+            o.s.veto(caller, id).map(drop)
+        }
+        "finish_recovery" => {
+            let id = o.approved(SECOND_OFFICIAL, OFFICIAL);
+            o.s.wait(3 * DAY);
+            o.s.finish(caller, id).map(drop)
+        }
+        "issue_credential" => {
+            let args = o.credential();
+            o.s.issue(caller, args).map(drop)
+        }
+        "revoke_credential" => {
+            let args = o.credential();
+            let id = o.s.issue(key(SECOND_OFFICIAL), args).unwrap().credential.id;
+            o.s.revoke_credential(caller, id).map(drop)
+        }
+        "subject_of" => {
+            let may = subjects::may_ask(&o.s.state, &o.s.at(caller), key(CLERK_KEY))?;
+            may.then_some(()).ok_or(Error::Expired)
+        }
+        "refresh_subject" => {
+            o.s.subject(caller);
+            subjects::of_caller(&o.s.state, &o.s.at(caller)).map(drop)
+        }
+        "apply_decision" => {
+            let configuration = Configuration {
+                suite_canisters: vec![],
+                recovery_delay_ns: None,
+            };
+            let decision = Decision {
+                proposal: 5,
+                canister: own(),
+                configuration: ByteBuf::from(candid::encode_one(configuration).unwrap()),
+                executed_at_ns: 1,
+            };
+            o.s.apply_decision(caller, 5, &decision)
+        }
+        other => panic!("{other} has no row"),
+    }
+}
+
+#[test]
+fn each_update_of_the_interface_has_a_row() {
+    let did = identity::candid_interface();
+    let (types, service) = CandidSource::Text(&did).load().unwrap();
+    let service = types.as_service(&service.unwrap()).unwrap().to_vec();
+    let mut updates: Vec<String> = service
+        .into_iter()
+        .filter(|(_, method)| types.as_func(method).unwrap().modes.is_empty())
+        .map(|(name, _)| name)
+        .filter(|name| !OF_THE_KIT.contains(&name.as_str()))
+        .collect();
+    updates.sort_unstable();
+    let rows: Vec<_> = TABLE.iter().map(|(method, _)| *method).collect();
+    assert_eq!(updates, rows);
+}
+
+#[test]
+fn who_may_call_an_update_succeeds_and_nobody_else() {
+    for (method, expected) in TABLE {
+        for (n, name) in CALLERS.iter().enumerate() {
+            let answer = call(method, caller(n));
+            assert_eq!(
+                answer.is_ok(),
+                expected[n],
+                "{method} by {name}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_new_key_of_a_recovery_may_finish_it() {
+    let mut o = Officials::new();
+    let id = o.approved(SECOND_OFFICIAL, OFFICIAL);
+    o.s.wait(3 * DAY);
+    assert!(o.s.finish(key(NEW_KEY), id).is_ok());
+}
