@@ -40,6 +40,7 @@ use indus_kit::{
 };
 use serde_bytes::ByteBuf;
 
+pub use proposals::tick;
 pub use state::State;
 
 type Registry = State<DefaultMemoryImpl>;
@@ -204,7 +205,7 @@ fn organisation_standing(id: u64) -> Option<Standing> {
 /// Everybody: the governors, at most 25. Not certified: that is the collection `governors`.
 #[query]
 fn list_governors() -> Result<Vec<Governor>, Error> {
-    shell::query(|state: &Registry, _| Ok(state.governance()?.governors()))
+    shell::query(|state: &Registry, _| state.governors())
 }
 
 /// Everybody: the quorums. Not certified: that is the collection `policies`.

@@ -68,8 +68,11 @@ pub fn apply<M: Memory>(
     let applicant = context.authenticated()?;
     check_profile(&profile)?;
     let (mine, same) = pending_of(state, applicant, &profile)?;
-    if let Some(same) = same {
-        return Ok(same);
+    match same {
+        // Of layout 1, which had no proposals: it gets one now.
+        Some(same) if same.application.is_none() => return open(state, context, same),
+        Some(same) => return Ok(same),
+        None => {}
     }
     check_parent(state, profile.parent)?;
     check_slug_is_free(state, &profile.slug)?;
@@ -82,15 +85,14 @@ pub fn apply<M: Memory>(
     if state.pending_count() >= MAX_PENDING {
         return Err(limit(MAX_PENDING, "pending applications"));
     }
-    let id = state.next_organisation();
     let applied = Organisation {
-        id,
-        profile: profile.clone(),
+        id: state.next_organisation(),
+        profile,
         applicant,
         administrators: vec![applicant],
         status: Pending,
         due_at_ns: context.time_ns.saturating_add(DUE_AFTER_NS),
-        application: Some(state.next_proposal()),
+        application: None,
         steps: vec![Step {
             status: Pending,
             at_ns: context.time_ns,
@@ -99,15 +101,26 @@ pub fn apply<M: Memory>(
             reason: String::new(),
         }],
     };
-    let plan = Plan {
-        changes: vec![ORGANISATION.put(&id_key(id), &OrganisationRecord::V2(applied.clone()))?],
-        effects: vec![Effect::AppliedFor { applicant, id }],
+    open(state, context, applied)
+}
+
+/// Opens the proposal to admit an organisation.
+fn open<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    organisation: Organisation,
+) -> Result<Organisation, Error> {
+    let (id, applicant) = (organisation.id, organisation.applicant);
+    let applied = Organisation {
+        application: Some(state.next_proposal()),
+        ..organisation
     };
     let application = Application {
         organisation: id,
         applicant,
-        profile,
+        profile: applied.profile.clone(),
     };
+    let plan = stored(applied.clone(), vec![Effect::AppliedFor { applicant, id }])?;
     proposals::open_application(state, context, application, plan)?;
     Ok(applied)
 }

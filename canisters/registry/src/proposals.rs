@@ -289,7 +289,7 @@ pub fn execute<M: Memory>(
 }
 
 /// Ends what has expired and carries out what is approved: a slice of what is due.
-pub(crate) fn tick<M: Memory>(state: &mut State<M>, context: &Context, slice: usize) -> Progress {
+pub fn tick<M: Memory>(state: &mut State<M>, context: &Context, slice: usize) -> Progress {
     let due = state.due(context.time_ns, slice);
     let more = due.len() == slice;
     for id in due {

@@ -16,7 +16,7 @@
 //! | 20 | B-tree | SHA-256 of proposer and payload hash → id, of open proposals |
 //! | 21 | B-tree | (time, id) → (), when an open proposal expires, or an approved one may be executed |
 //! | 22 | B-tree | (proposer, id) → (), of open proposals |
-//! | 23 | B-tree | (organisation, slug) → id, of published services |
+//! | 23 | B-tree | SHA-256 of organisation and slug → id, of published services |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids are u64, in keys of collections big-endian; records are exact Candid bytes. Ids of memories are never used for
@@ -38,10 +38,10 @@ use ic_stable_structures::{Memory, StableBTreeMap, memory_manager::VirtualMemory
 use indus_api::{
     Error,
     registry::{
-        CANISTERS, CanisterRecord, GOVERNORS, GRANTS, GovernorRecord, GrantRecord, InitArgs, NODES,
-        NodeRecord, ORGANISATIONS, Organisation, OrganisationRecord, POLICIES, PROPOSALS,
-        PolicyRecord, Proposal, ProposalRecord, ProposalState, SERVICES, SITES, ServiceRecord,
-        SiteRecord, id_key, payload_hash,
+        CANISTERS, CanisterRecord, GOVERNORS, GRANTS, Governor, GovernorRecord, GrantRecord,
+        InitArgs, NODES, NodeRecord, ORGANISATIONS, Organisation, OrganisationRecord, POLICIES,
+        PROPOSALS, PolicyRecord, Proposal, ProposalRecord, ProposalState, SERVICES, SITES,
+        ServiceRecord, SiteRecord, id_key, payload_hash,
     },
 };
 use indus_kit::{
@@ -175,7 +175,7 @@ pub struct State<M: Memory> {
     open: StableBTreeMap<[u8; 32], u64, VirtualMemory<M>>,
     due: StableBTreeMap<(u64, u64), (), VirtualMemory<M>>,
     open_of: StableBTreeMap<(Principal, u64), (), VirtualMemory<M>>,
-    service_slugs: StableBTreeMap<(u64, String), u64, VirtualMemory<M>>,
+    service_slugs: StableBTreeMap<[u8; 32], u64, VirtualMemory<M>>,
     /// Read once after a start and after a change.
     governance: OnceCell<Governance>,
 }
@@ -230,6 +230,14 @@ impl<M: Memory> State<M> {
         Ok(self.governance.get_or_init(|| read))
     }
 
+    /// The governors, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if stored bytes are not a record.
+    pub fn governors(&self) -> Result<Vec<Governor>, Error> {
+        Ok(self.governance()?.governors())
+    }
+
     /// The id of the next organisation.
     #[must_use]
     pub fn next_organisation(&self) -> u64 {
@@ -276,7 +284,7 @@ impl<M: Memory> State<M> {
 
     /// The id of an organisation's published service with this slug.
     pub(crate) fn service_by_slug(&self, organisation: u64, slug: &str) -> Option<u64> {
-        self.service_slugs.get(&(organisation, slug.to_owned()))
+        self.service_slugs.get(&service_name(organisation, slug))
     }
 
     /// Ids of the organisations that `applicant` has applied for.
@@ -405,10 +413,12 @@ impl<M: Memory> State<M> {
                     slug,
                     id,
                 } => {
-                    self.service_slugs.insert((organisation, slug), id);
+                    self.service_slugs
+                        .insert(service_name(organisation, &slug), id);
                 }
                 Effect::ServiceFree { organisation, slug } => {
-                    self.service_slugs.remove(&(organisation, slug));
+                    self.service_slugs
+                        .remove(&service_name(organisation, &slug));
                 }
                 Effect::GovernanceChanged => self.governance = OnceCell::new(),
             }
@@ -434,6 +444,13 @@ fn identity(proposer: Principal, payload: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(payload_hash(payload));
     hash.update(proposer.as_slice());
+    hash.finalize().into()
+}
+
+fn service_name(organisation: u64, slug: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(organisation.to_be_bytes());
+    hash.update(slug);
     hash.finalize().into()
 }
 

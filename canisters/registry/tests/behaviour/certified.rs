@@ -1,11 +1,14 @@
 //! What a client that believes only the subnet's key can learn: decoded and hashed by `ic-certification`.
 
-use crate::setting::{APPLICANT, GOVERNOR, Setting, profile, record};
+use crate::setting::{APPLICANT, FIRST, Setting, person, profile, record};
 use ic_certification::{HashTree, LookupResult};
 use indus_api::{
     Error,
     certified::{MAX_LABEL_BYTES, MAX_PATH_LABELS, MAX_PATHS},
-    registry::organisation_path,
+    registry::{
+        Action, Application, PROPOSALS, ProposalRecord, id_key, organisation_path,
+        path as registry_path,
+    },
 };
 use registry::State;
 use serde_bytes::ByteBuf;
@@ -32,13 +35,14 @@ fn one_witness_shows_many_records_and_what_is_absent() {
         let organisations: Vec<_> = (0..count)
             .map(|n| s.active(&format!("office-{n}")))
             .collect();
-        let paths: Vec<_> = (0..=count + 1).map(organisation_path).collect();
+        let last = FIRST + count - 1;
+        let paths: Vec<_> = (0..=last + 1).map(organisation_path).collect();
         let witness = read(&s, &paths).unwrap();
         for organisation in &organisations {
             let found = witness.lookup_path(organisation_path(organisation.id));
             assert_eq!(found, LookupResult::Found(&record(organisation)), "{count}");
         }
-        for absent in [0, count + 1] {
+        for absent in [0, last + 1] {
             assert_eq!(
                 witness.lookup_path(organisation_path(absent)),
                 LookupResult::Absent,
@@ -77,15 +81,15 @@ fn absence_is_proved_at_every_depth_and_in_an_empty_registry() {
     let empty = Setting::new();
     let mut one = Setting::new();
     one.active("nadra");
-    let id = 1_u64.to_be_bytes();
+    let (id, absent) = (1_u64.to_be_bytes(), 9_u64.to_be_bytes());
     for s in [&empty, &one] {
         for absent in [
             path(&[b"dat"]),
             path(&[b"zzz", b"organisations", &id]),
-            path(&[b"data", b"nodes"]),
+            path(&[b"data", b"no-collection"]),
             path(&[b"data", b"organisations", b""]),
             path(&[b"data", b"organisations", &id[..7]]),
-            path(&[b"data", b"organisations", &2_u64.to_be_bytes()]),
+            path(&[b"data", b"organisations", &absent]),
             path(&[b"data", b"organisations", &id, b"name"]),
             path(&[b""]),
         ] {
@@ -99,37 +103,59 @@ fn every_state_that_an_organisation_passes_is_certified() {
     let mut s = Setting::new();
     let mut roots = vec![s.state.kit.certified.root_hash()];
     let pending = s.apply(APPLICANT, profile("nadra")).unwrap();
+    let proposal = pending.application.unwrap();
+    for governor in [1, 2, 3] {
+        roots.push(s.state.kit.certified.root_hash());
+        s.agree(governor, proposal).unwrap();
+        let organisation = s.state.organisation(pending.id).unwrap();
+        let certified = s.certified(&organisation_path(pending.id));
+        assert_eq!(certified, Some(record(&organisation)));
+    }
     roots.push(s.state.kit.certified.root_hash());
-    let closed = s.close(GOVERNOR, pending.id, "no such office").unwrap();
-    roots.push(s.state.kit.certified.root_hash());
-    assert_eq!(
-        s.certified(&organisation_path(pending.id)),
-        Some(record(&closed))
-    );
     roots.sort_unstable();
     roots.dedup();
-    assert_eq!(roots.len(), 3);
+    assert_eq!(roots.len(), 5);
+}
+
+#[test]
+fn an_executed_proposal_is_a_receipt_of_who_decided_what() {
+    let mut s = Setting::new();
+    let active = s.active("nadra");
+    let id = active.application.unwrap();
+    let leaf = s.certified(&registry_path(PROPOSALS, &id_key(id))).unwrap();
+    let ProposalRecord::V1(receipt) = candid::decode_one(&leaf).unwrap();
+    let approved: Vec<_> = receipt
+        .approvals
+        .iter()
+        .map(|one| (one.governor, one.organisation))
+        .collect();
+    assert_eq!(approved, [(person(1), 1), (person(2), 2), (person(3), 3)]);
+    let expected = Action::Admit(Application {
+        organisation: active.id,
+        applicant: person(APPLICANT),
+        profile: profile("nadra"),
+    });
+    assert_eq!(
+        candid::decode_one::<Action>(&receipt.payload).unwrap(),
+        expected
+    );
 }
 
 #[test]
 fn a_reopened_state_certifies_the_same_root_whatever_order_things_changed_in() {
     let mut s = Setting::new();
     let pending: Vec<_> = (0..3)
-        .map(|n| {
-            s.apply(APPLICANT, profile(&format!("office-{n}")))
-                .unwrap()
-                .id
-        })
+        .map(|n| s.apply(APPLICANT, profile(&format!("office-{n}"))).unwrap())
         .collect();
-    for id in pending.into_iter().rev() {
-        let hash = s.hash(id);
-        s.approve(GOVERNOR, id, &hash).unwrap();
+    for organisation in pending.into_iter().rev() {
+        s.carried(organisation.application.unwrap());
         let reopened = State::open(s.memory.clone()).unwrap();
         assert_eq!(
             reopened.kit.certified.root_hash(),
             s.state.kit.certified.root_hash()
         );
     }
+    s.assert_explained();
 }
 
 #[test]

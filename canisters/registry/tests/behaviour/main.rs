@@ -2,6 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod certified;
-mod model;
+mod histories;
+mod inventory;
 mod organisations;
+mod proposals;
+mod residency;
+mod roles;
+mod services;
 mod setting;
