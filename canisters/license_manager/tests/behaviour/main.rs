@@ -1,0 +1,11 @@
+//! What callers of the license manager can rely on.
+#![allow(clippy::unwrap_used)]
+
+mod applying;
+mod bounds;
+mod configuration;
+mod granting;
+mod model;
+mod roles;
+mod seats;
+mod setting;
