@@ -12,7 +12,7 @@
 //! | 12 | B-tree | [order key](crate::order) → (), of the other open applications |
 //! | 13 | B-tree | holder → seat |
 //! | 14 | B-tree | (time (u64), seat) → (): when a seat has to be looked at next |
-//! | 15 | cell | the [desk](crate::desk) |
+//! | 15 | cell | the desk (`desk.rs`) |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far.
