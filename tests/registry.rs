@@ -2,25 +2,28 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use candid::Principal;
-use end_to_end::{Subnet, project, registry_module};
+use end_to_end::{FOUNDERS, Subnet, project, registry_module};
 use indus_api::Error;
 use indus_api::certified::CertifiedListArgs;
 use indus_api::paging::PageArgs;
 use indus_api::registry::{
-    GOVERNORS, ORGANISATIONS, OrganisationKey, OrganisationState, governor_key, organisation_key,
+    Action, Application, GOVERNORS, ORGANISATIONS, OrganisationKey, OrganisationStatus, POLICIES,
+    ProposalState, SERVICES, organisation_key, principal_key,
 };
 use indus_client::{
-    ApplicationHash, AuditedCanister, ClientError, Connection, Deployment, Key, ModuleHash,
+    AuditedCanister, ClientError, Connection, Deployment, Key, ModuleHash, PayloadHash,
     RegistryClient, TrustFile,
 };
 use indus_verify::{Audit, LogRoot, RootKey, VerifyError};
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_becomes_an_organisation_by_a_governors_approval() {
+async fn an_application_becomes_an_organisation_by_the_approval_of_three() {
     let subnet = Subnet::start().await;
-    let (applicant, governor) = (Key::generate(), subnet.registry(&subnet.governor));
+    let applicant = Key::generate();
     let profile = Subnet::profile("mof");
 
     let applied = subnet
@@ -29,43 +32,33 @@ async fn an_application_becomes_an_organisation_by_a_governors_approval() {
         .await
         .unwrap();
     assert_eq!(
-        (applied.applicant, &applied.state),
-        (applicant.principal(), &OrganisationState::Pending)
+        (applied.applicant, applied.status),
+        (applicant.principal(), OrganisationStatus::Pending)
     );
-    let pending = governor.organisation(applied.id).await.unwrap().unwrap();
+    let reader = subnet.anonymous();
+    let pending = reader.organisation(applied.id).await.unwrap().unwrap();
     assert_eq!(pending.organisation, applied);
 
-    let approved = governor
-        .approve_organisation(applied.id, pending.hash)
-        .await
-        .unwrap();
-    let OrganisationState::Active {
-        by,
-        application_hash,
-        ..
-    } = &approved.state
-    else {
-        panic!("{:?}", approved.state);
+    let id = applied.application.unwrap();
+    let carried = subnet.carried(id).await;
+    assert!(matches!(carried.state, ProposalState::Executed { .. }));
+    // The receipt: who approved what.
+    let receipt = reader.proposal(id).await.unwrap().unwrap();
+    assert_eq!(receipt.proposal, carried);
+    let by: Vec<_> = carried.approvals.iter().map(|one| one.governor).collect();
+    let governors: Vec<_> = subnet.governors.iter().map(Key::principal).collect();
+    assert_eq!(by, governors[..3]);
+    let expected = Application {
+        organisation: applied.id,
+        applicant: applicant.principal(),
+        profile,
     };
-    assert_eq!(
-        (*by, application_hash.as_slice()),
-        (
-            subnet.governor.principal(),
-            pending.hash.as_bytes().as_slice()
-        )
-    );
+    assert_eq!(receipt.action, Action::Admit(expected));
+    let admitted = reader.organisation(applied.id).await.unwrap().unwrap();
+    let approved = admitted.organisation;
+    assert_eq!(approved.status, OrganisationStatus::Active);
 
-    // Whoever reads it, certified or not, by whatever key, gets that.
-    let reader = subnet.anonymous();
-    assert_eq!(
-        reader
-            .organisation(applied.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .organisation,
-        approved
-    );
+    // Whoever reads it, by whatever key, gets that.
     for key in [
         OrganisationKey::Id(applied.id),
         OrganisationKey::Slug(String::from("mof")),
@@ -77,32 +70,41 @@ async fn an_application_becomes_an_organisation_by_a_governors_approval() {
     }
     let page = reader
         .organisations_unverified(&PageArgs {
-            after: None,
+            after: Some(FOUNDERS),
             limit: 10,
         })
         .await
         .unwrap();
     assert_eq!((page.items, page.next), (vec![approved], None));
-    let governors = reader.governors_unverified().await.unwrap();
-    assert_eq!(governors, [subnet.governor.principal()]);
+    let named = reader.governors_unverified().await.unwrap();
+    assert_eq!(named.len(), governors.len());
+    assert!(named.iter().all(|one| governors.contains(&one.principal)));
     let info = reader.service_info_unverified().await.unwrap();
     let sizes: Vec<_> = info
         .collections
         .iter()
+        .filter(|collection| collection.records > 0)
         .map(|collection| (&collection.name[..], collection.records))
         .collect();
-    assert_eq!(sizes, [("organisations", 1), ("governors", 1)]);
-    // Installed, applied, approved.
-    assert_eq!((info.blocks, info.maintenance), (3, false));
+    assert_eq!(
+        sizes,
+        [
+            ("organisations", 6),
+            ("governors", 5),
+            ("policies", 1),
+            ("proposals", 1)
+        ]
+    );
+    // Installed, applied, approved by three.
+    assert_eq!((info.blocks, info.maintenance), (5, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_gets_a_typed_error() {
     let subnet = Subnet::start().await;
     let profile = Subnet::profile("mof");
-    let refusal = |outcome: Result<_, ClientError>| outcome.unwrap_err().refusal().cloned();
-
-    let anonymous = refusal(subnet.anonymous().apply_for_organisation(&profile).await);
+    let anonymous = subnet.anonymous().apply_for_organisation(&profile).await;
+    let anonymous = anonymous.unwrap_err().refusal().cloned();
     assert!(
         matches!(anonymous, Some(Error::Unauthorized { .. })),
         "{anonymous:?}"
@@ -110,29 +112,24 @@ async fn who_may_not_gets_a_typed_error() {
 
     let applicant = subnet.registry(&Key::generate());
     let applied = applicant.apply_for_organisation(&profile).await.unwrap();
-    let hash = applicant
-        .organisation(applied.id)
-        .await
-        .unwrap()
-        .unwrap()
-        .hash;
+    let id = applied.application.unwrap();
+    let hash = applicant.proposal(id).await.unwrap().unwrap().hash;
     for nobody in [
         applicant,
         subnet.anonymous(),
         subnet.registry(&subnet.deployer),
     ] {
-        let refused = refusal(nobody.approve_organisation(applied.id, hash).await);
+        let refused = nobody.approve(id, hash).await.unwrap_err();
+        let refused = refused.refusal().cloned();
         assert!(
             matches!(refused, Some(Error::Unauthorized { .. })),
             "{refused:?}"
         );
     }
-    let governor = subnet.registry(&subnet.governor);
-    let stale = refusal(
-        governor
-            .approve_organisation(applied.id, ApplicationHash::of(b"another"))
-            .await,
-    );
+    let governor = subnet.registry(&subnet.governors[0]);
+    let other = PayloadHash::of(b"another");
+    let stale = governor.approve(id, other).await.unwrap_err();
+    let stale = stale.refusal().cloned();
     assert_eq!(
         stale,
         Some(Error::Stale {
@@ -144,7 +141,8 @@ async fn who_may_not_gets_a_typed_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn absence_is_proved() {
     let subnet = Subnet::start().await;
-    assert_eq!(subnet.anonymous().organisation(1).await.unwrap(), None);
+    let next = FOUNDERS + 1;
+    assert_eq!(subnet.anonymous().organisation(next).await.unwrap(), None);
     let applied = subnet
         .registry(&Key::generate())
         .apply_for_organisation(&Subnet::profile("mof"))
@@ -195,48 +193,49 @@ async fn an_answer_of_which_a_byte_was_changed_is_refused() {
     }
 }
 
-/// Applies for `count` organisations, each by a key of its own, a few at a time.
-async fn apply(subnet: &Subnet, count: usize) {
+/// Applies for `count` organisations, each by a key of its own, a few at a time: each one's proposal, and who may take it
+/// back.
+async fn apply(subnet: &Subnet, count: usize) -> BTreeMap<u64, RegistryClient> {
     const AT_A_TIME: usize = 16;
     let mut calls = JoinSet::new();
+    let mut applied = BTreeMap::new();
     for number in 0..count {
         if calls.len() == AT_A_TIME {
-            calls.join_next().await.unwrap().unwrap();
+            applied.extend([calls.join_next().await.unwrap().unwrap()]);
         }
         let applicant = subnet.registry(&Key::generate());
         calls.spawn(async move {
             let profile = Subnet::profile(&format!("o-{number}"));
-            applicant.apply_for_organisation(&profile).await.unwrap();
+            let organisation = applicant.apply_for_organisation(&profile).await.unwrap();
+            (organisation.application.unwrap(), applicant)
         });
     }
-    calls.join_all().await;
+    applied.extend(calls.join_all().await);
+    applied
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_show_every_organisation_and_prove_that_none_is_left_out() {
     let subnet = Subnet::start().await;
     let reader = subnet.anonymous();
-    let empty = reader.organisation_page(None, 10).await.unwrap();
-    assert_eq!((empty.organisations.len(), empty.end), (0, true));
-    assert_eq!(empty.head.size, 1);
+    let founders = reader.organisation_page(None, 10).await.unwrap();
+    assert_eq!((founders.organisations.len(), founders.end), (5, true));
+    assert_eq!(founders.head.size, 1);
 
     apply(&subnet, 3).await;
-    let first = reader.organisation_page(None, 2).await.unwrap();
-    let rest = reader.organisation_page(Some(2), 2).await.unwrap();
+    let first = reader.organisation_page(Some(5), 2).await.unwrap();
+    let rest = reader.organisation_page(Some(7), 2).await.unwrap();
     assert_eq!((first.end, rest.end), (false, true));
     assert_eq!((first.head, rest.head.size), (rest.head, 4));
     let mut ids = Vec::new();
     for found in first.organisations.iter().chain(&rest.organisations) {
         let id = found.organisation.id;
         let alone = reader.organisation(id).await.unwrap().unwrap();
-        assert_eq!(
-            (&found.organisation, found.hash),
-            (&alone.organisation, alone.hash)
-        );
+        assert_eq!(found.organisation, alone.organisation);
         ids.push(id);
     }
-    assert_eq!(ids, [1, 2, 3]);
-    for behind in [3, u64::MAX] {
+    assert_eq!(ids, [6, 7, 8]);
+    for behind in [8, u64::MAX] {
         let page = reader.organisation_page(Some(behind), 2).await.unwrap();
         assert_eq!((page.organisations.len(), page.end), (0, true));
     }
@@ -249,10 +248,10 @@ async fn pages_show_every_organisation_and_prove_that_none_is_left_out() {
     };
     let canister = reader.audited();
     let answer = canister
-        .page_answer_unverified(&args(Some(2)))
+        .page_answer_unverified(&args(Some(7)))
         .await
         .unwrap();
-    canister.verify_page(&args(Some(2)), &answer).unwrap();
+    canister.verify_page(&args(Some(7)), &answer).unwrap();
     let error = canister.verify_page(&args(None), &answer).unwrap_err();
     assert!(
         matches!(
@@ -268,7 +267,7 @@ async fn pages_show_every_organisation_and_prove_that_none_is_left_out() {
         let mut changed = answer.clone();
         changed.witness[position] ^= 1;
         assert!(
-            canister.verify_page(&args(Some(2)), &changed).is_err(),
+            canister.verify_page(&args(Some(7)), &changed).is_err(),
             "byte {position} of the witness"
         );
     }
@@ -282,7 +281,7 @@ async fn the_whole_log_is_audited_and_an_audit_goes_on_where_it_ended() {
     let installed = canister.audit(&mut audit).await.unwrap();
     assert_eq!((installed.replayed, installed.head.size), (1, 1));
     let names: Vec<_> = installed.collections.keys().collect();
-    assert_eq!(names, [GOVERNORS]);
+    assert_eq!(names, [GOVERNORS, ORGANISATIONS, POLICIES]);
 
     // More than one page of blocks.
     apply(&subnet, 110).await;
@@ -294,7 +293,7 @@ async fn the_whole_log_is_audited_and_an_audit_goes_on_where_it_ended() {
     );
     let head = canister.head().await.unwrap();
     assert_eq!(head.head, report.head);
-    assert_eq!(report.collections.len(), 2);
+    assert_eq!(report.collections.len(), 4);
     for (name, root) in &report.collections {
         assert_eq!(head.collection_root(name).unwrap(), *root);
     }
@@ -347,11 +346,11 @@ async fn the_whole_log_is_audited_and_an_audit_goes_on_where_it_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_is_complete_at_one_head_while_others_write() {
     let subnet = Subnet::start().await;
-    apply(&subnet, 120).await;
-    let (reader, governor) = (subnet.anonymous(), subnet.registry(&subnet.governor));
+    let applied = apply(&subnet, 120).await;
+    let reader = subnet.anonymous();
     let writer = tokio::spawn(async move {
-        for id in 1..=120 {
-            governor.close_application(id, "a test").await.unwrap();
+        for (id, applicant) in applied {
+            applicant.cancel(id, "a test").await.unwrap();
         }
     });
     let mut audit = Audit::default();
@@ -361,13 +360,16 @@ async fn an_export_is_complete_at_one_head_while_others_write() {
             .iter()
             .map(|found| found.organisation.id)
             .collect();
-        assert_eq!(ids, (1..=120).collect::<Vec<_>>());
+        assert_eq!(ids, (1..=125).collect::<Vec<_>>());
         // Installed, applied for, and in their order closed: the state at exactly this head.
         let closed = usize::try_from(export.head.size).unwrap() - 121;
-        for found in organisations {
-            let id = usize::try_from(found.organisation.id).unwrap();
-            let pending = found.organisation.state == OrganisationState::Pending;
-            assert_eq!(pending, id > closed, "{id} of {closed} that were closed");
+        for found in organisations.into_iter().map(|found| found.organisation) {
+            let Some(id) = found.application else {
+                continue;
+            };
+            let pending = found.status == OrganisationStatus::Pending;
+            let open = usize::try_from(id).unwrap() > closed;
+            assert_eq!(pending, open, "{id} of {closed} that were taken back");
         }
         assert_eq!(audit.size(), export.head.size);
         assert_eq!(audit.collections().root(ORGANISATIONS), export.root);
@@ -395,8 +397,11 @@ async fn any_collection_of_any_canister_is_exported_and_one_that_is_not_there_is
         .iter()
         .map(|record| &record.key[..])
         .collect();
-    assert_eq!(keys, [governor_key(subnet.governor.principal())]);
-    let none = canister.export(ORGANISATIONS, &mut audit).await.unwrap();
+    let governors = subnet.governors.iter().map(Key::principal);
+    let mut expected: Vec<_> = governors.map(principal_key).collect();
+    expected.sort_unstable();
+    assert_eq!(keys, expected);
+    let none = canister.export(SERVICES, &mut audit).await.unwrap();
     assert_eq!((none.records.len(), none.head), (0, export.head));
     let error = canister.export("persons", &mut audit).await.unwrap_err();
     assert!(

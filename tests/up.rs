@@ -30,13 +30,13 @@ fn every_organisation_is_registered_and_verified() {
         TrustFile::load(&run.folder().join("trust.json")).unwrap(),
     );
     assert!(!localnets_of(&run).is_empty());
-    run.read_until("absent:        organisation 146 (1 call of certified_read at ");
+    run.read_until("absent:        organisation 151 (1 call of certified_read at ");
     run.read_until(
-        "replayed:      291 blocks to the certified head (3 calls of icrc3_get_blocks at ",
+        "replayed:      581 blocks to the certified head (6 calls of icrc3_get_blocks at ",
     );
-    run.read_until("complete:      145 organisations, root ");
+    run.read_until("complete:      150 organisations, root ");
     let proof = run.read_until(
-        "145 of 145 records verified offline: present, complete, absent beyond; log of 291 blocks replayed to the \
+        "145 of 145 records verified offline: present, complete, absent beyond; log of 581 blocks replayed to the \
          certified root: root key …",
     );
     let (subnet, registry) = (trust.subnet, trust.canister("registry").unwrap());

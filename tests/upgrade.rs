@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 use candid::{CandidType, Decode, Encode, Principal};
-use end_to_end::{pocket_ic, project, registry_module};
+use end_to_end::{founding, pocket_ic, project, registry_module};
 use indus_api::{
     CertifiedRead, Error,
     icrc3::GetBlocksArgs,
-    registry::{InitArgs, Organisation, OrganisationKey, OrganisationKind, OrganisationProfile},
+    registry::{Organisation, OrganisationKey, OrganisationKind, OrganisationProfile},
     service::ServiceInfo,
 };
 use indus_verify::{Audit, RootKey, Time, TimeBound, Verifier};
@@ -33,9 +33,8 @@ impl Registry {
         let subnet = pic.topology().get_app_subnets()[0];
         let canister = pic.create_canister_on_subnet(Some(controller), None, subnet);
         pic.add_cycles(canister, 1_000_000_000_000_000);
-        let init = InitArgs {
-            governors: vec![controller],
-        };
+        let governor = |n: u8| Principal::self_authenticating([n]);
+        let init = founding((1..=5).map(governor));
         pic.install_canister(
             canister,
             registry_module(),
@@ -125,7 +124,7 @@ fn profile() -> OrganisationProfile {
 
 #[test]
 fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
-    for layout in ["1"] {
+    for (layout, first_slug, next) in [("1", "sbp", 6), ("2", "pmo", 10)] {
         let registry = Registry::upgraded_from(layout);
         let info: ServiceInfo = registry.query("service_info", Encode!().unwrap());
         assert!(info.maintenance);
@@ -159,9 +158,9 @@ fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
         confirm(registry.controller).unwrap();
         confirm(registry.controller).unwrap();
 
-        assert_eq!(get().unwrap().profile.slug, "sbp");
+        assert_eq!(get().unwrap().profile.slug, first_slug);
         let applied = apply().unwrap();
-        assert_eq!(applied.id, 6);
+        assert_eq!(applied.id, next);
         // Confirmed, applied.
         assert_eq!(registry.audit(), blocks + 2);
 
@@ -179,7 +178,7 @@ fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
         confirm(registry.controller).unwrap();
         let again: Result<Organisation, Error> = registry.query(
             "get_organisation",
-            Encode!(&OrganisationKey::Id(6)).unwrap(),
+            Encode!(&OrganisationKey::Id(next)).unwrap(),
         );
         assert_eq!(again.unwrap(), applied);
         assert_eq!(registry.audit(), blocks + 4);

@@ -6,8 +6,8 @@ use candid::{Encode, Principal};
 use ic_management_canister_types::CanisterInstallMode;
 use ic_stable_structures::VectorMemory;
 use indus_api::registry::{
-    InitArgs, Organisation, OrganisationKind, OrganisationProfile, OrganisationRecord,
-    OrganisationState, organisation_key,
+    Governor, InitArgs, Organisation, OrganisationKind, OrganisationProfile, OrganisationRecord,
+    OrganisationStatus, Quorum, Quorums, organisation_key,
 };
 use indus_kit::{Change, CollectionId, Context, Event};
 use registry::{State, state};
@@ -18,6 +18,8 @@ use crate::{net::Net, structures};
 /// their number, which is between 1 and 20 at any size.
 const FEW: u64 = 10;
 const MANY: u64 = (1 << 20) + 2;
+
+pub(crate) const FOUNDERS: u64 = 5;
 
 /// Instructions of an upgrade, the first update and the first query.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +51,7 @@ pub(crate) fn figures() -> anyhow::Result<Figures> {
 fn measure(records: u64) -> anyhow::Result<f64> {
     let mut net = Net::new()?;
     let module = structures::module("registry")?;
-    let init = InitArgs {
-        governors: vec![Principal::self_authenticating(b"governor")],
-    };
+    let init = founding();
     let canister = net.install(module.clone(), Encode!(&init)?)?;
     {
         let memory = VectorMemory::default();
@@ -71,6 +71,37 @@ fn measure(records: u64) -> anyhow::Result<f64> {
     Ok((net.instructions(canister) - before) as f64)
 }
 
+/// Five founders, a governor of each, three of whom decide.
+pub(crate) fn founding() -> InitArgs {
+    let governor = |organisation: u64| Governor {
+        principal: Principal::self_authenticating(organisation.to_be_bytes()),
+        organisation,
+    };
+    let quorum = |approvals| Quorum {
+        approvals,
+        organisations: 3,
+    };
+    InitArgs {
+        founders: (1..=FOUNDERS).map(profile).collect(),
+        governors: (1..=FOUNDERS).map(governor).collect(),
+        quorums: Quorums {
+            ordinary: quorum(3),
+            constitutional: quorum(4),
+        },
+    }
+}
+
+pub(crate) fn profile(id: u64) -> OrganisationProfile {
+    OrganisationProfile {
+        slug: format!("office-{id}"),
+        name: format!("Office {id}"),
+        kind: OrganisationKind::Agency,
+        parent: None,
+        sector: "government".into(),
+        seat: "Islamabad".into(),
+    }
+}
+
 /// A registry with so many withdrawn applications.
 fn fill(memory: VectorMemory, init: InitArgs, records: u64) -> anyhow::Result<()> {
     let context = Context {
@@ -78,23 +109,16 @@ fn fill(memory: VectorMemory, init: InitArgs, records: u64) -> anyhow::Result<()
         time_ns: 1,
     };
     let mut registry = State::create(memory, &context, init)?;
-    for id in 1..=records {
-        let record = OrganisationRecord::V1(Organisation {
+    for id in FOUNDERS + 1..=FOUNDERS + records {
+        let record = OrganisationRecord::V2(Organisation {
             id,
-            profile: OrganisationProfile {
-                slug: format!("office-{id}"),
-                name: format!("Office {id}"),
-                kind: OrganisationKind::Agency,
-                parent: None,
-                sector: "government".into(),
-                seat: "Islamabad".into(),
-            },
+            profile: profile(id),
             applicant: context.caller,
-            applied_at_ns: 1,
-            state: OrganisationState::Withdrawn {
-                at_ns: 2,
-                reason: String::new(),
-            },
+            administrators: vec![context.caller],
+            status: OrganisationStatus::Withdrawn,
+            due_at_ns: 2,
+            application: None,
+            steps: Vec::new(),
         });
         let change = Change {
             collection: CollectionId(0),
@@ -102,7 +126,7 @@ fn fill(memory: VectorMemory, init: InitArgs, records: u64) -> anyhow::Result<()
             record: Some(candid::encode_one(&record)?),
         };
         registry.kit.certified.record(Event {
-            kind: state::WITHDRAWN,
+            kind: state::CANCELLED,
             actor: context.caller,
             time_ns: 2,
             changes: vec![change],

@@ -21,7 +21,7 @@ use indus_client::Key;
 async fn main() {
     let folder = PathBuf::from(env::args().nth(1).expect("the folder to write to"));
     let subnet = Subnet::start().await;
-    let governor = subnet.registry(&subnet.governor);
+    let reader = subnet.anonymous();
     let mut last = 0;
     for slug in [
         "cabinet-division",
@@ -33,23 +33,18 @@ async fn main() {
         "secp",
     ] {
         let applicant = subnet.registry(&Key::generate());
-        let id = applicant
+        let applied = applicant
             .apply_for_organisation(&Subnet::profile(slug))
             .await
-            .unwrap()
-            .id;
-        let pending = governor.organisation(id).await.unwrap().unwrap();
-        governor
-            .approve_organisation(id, pending.hash)
-            .await
             .unwrap();
-        last = id;
+        subnet.carried(applied.application.unwrap()).await;
+        last = applied.id;
     }
     let path = organisation_path(last / 2);
-    let answer = governor
+    let answer = reader
         .connection()
         .agent()
-        .query(&governor.canister(), "certified_read")
+        .query(&reader.canister(), "certified_read")
         .with_arg(Encode!(&vec![path.clone()]).unwrap())
         .call()
         .await
@@ -62,7 +57,7 @@ async fn main() {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap();
     let meta = serde_json::json!({
-        "canister": governor.canister().to_text(),
+        "canister": reader.canister().to_text(),
         "time_ns": time.as_nanos().to_string(),
         "path": path.iter().map(hex::encode).collect::<Vec<_>>(),
     });

@@ -28,7 +28,16 @@ const Profile = IDL.Record({
 });
 /** What a method answers; an error is of no interest. */
 const answered = (type) => IDL.Variant({ Ok: type, Err: IDL.Reserved });
-const Organisation = answered(IDL.Record({ id: IDL.Nat64 }));
+const Organisation = answered(IDL.Record({ id: IDL.Nat64, application: IDL.Opt(IDL.Nat64) }));
+const Proposal = answered(IDL.Record({ id: IDL.Nat64 }));
+const ProposalRecord = IDL.Variant({ V1: IDL.Record({ id: IDL.Nat64, payload: Bytes }) });
+const Governor = IDL.Record({ principal: IDL.Principal, organisation: IDL.Nat64 });
+const Quorum = IDL.Record({ approvals: IDL.Nat32, organisations: IDL.Nat32 });
+const Init = IDL.Record({
+  founders: IDL.Vec(Profile),
+  governors: IDL.Vec(Governor),
+  quorums: IDL.Record({ ordinary: Quorum, constitutional: Quorum }),
+});
 const Proven = answered(IDL.Record({ certificate: Bytes, witness: Bytes }));
 const Proof = answered(IDL.Record({ hashes: IDL.Vec(Bytes) }));
 const List = IDL.Record({ collection: IDL.Text, after: IDL.Opt(Bytes), limit: IDL.Nat32 });
@@ -36,11 +45,7 @@ const List = IDL.Record({ collection: IDL.Text, after: IDL.Opt(Bytes), limit: ID
 const registryInterface = () =>
   IDL.Service({
     apply_for_organisation: IDL.Func([Profile], [Organisation], []),
-    approve_organisation: IDL.Func(
-      [IDL.Record({ id: IDL.Nat64, application_hash: Bytes })],
-      [Organisation],
-      [],
-    ),
+    approve: IDL.Func([IDL.Record({ id: IDL.Nat64, payload_hash: Bytes })], [Proposal], []),
     certified_list: IDL.Func([List], [Proven], ['query']),
     certified_read: IDL.Func([IDL.Vec(IDL.Vec(Bytes))], [Proven], ['query']),
     log_head: IDL.Func([], [Proven], ['query']),
@@ -74,7 +79,16 @@ const sha256 = (bytes) => new Uint8Array(createHash('sha256').update(bytes).dige
 const row = ['data', 'organisations'];
 const keysOf = (page) => page.entries.map((entry) => entry.label);
 
-/** The registry with three organisations, the first of them active, and how it is asked and verified. */
+const profile = (slug) => ({
+  slug,
+  name: slug,
+  kind: { Agency: null },
+  parent: [],
+  sector: 'it',
+  seat: 'Quetta',
+});
+
+/** The registry with a founder and three organisations, the first of them active, and how it is asked and verified. */
 async function registry(t) {
   const server = await PocketIcServer.start({ binPath: program('pocket-ic') });
   const pic = await PocketIc.create(server.getUrl(), {
@@ -86,7 +100,8 @@ async function registry(t) {
     await server.stop();
   });
   const rootKey = new Uint8Array(await pic.getPubKey((await pic.getNnsSubnet()).id));
-  const [applicant, governor] = [Ed25519KeyIdentity.generate(), Ed25519KeyIdentity.generate()];
+  const [applicant, ...governors] = Array.from({ length: 3 }, () => Ed25519KeyIdentity.generate());
+  const one = { approvals: 1, organisations: 1 };
   const canisterId = await pic.createCanister({
     targetSubnetId: (await pic.getApplicationSubnets())[0].id,
   });
@@ -94,8 +109,14 @@ async function registry(t) {
     canisterId,
     wasm: registryModule(),
     arg: IDL.encode(
-      [IDL.Record({ governors: IDL.Vec(IDL.Principal) })],
-      [{ governors: [governor.getPrincipal()] }],
+      [Init],
+      [
+        {
+          founders: [profile('founder')],
+          governors: governors.map((key) => ({ principal: key.getPrincipal(), organisation: 1n })),
+          quorums: { ordinary: one, constitutional: one },
+        },
+      ],
     ),
   });
   const host = `http://127.0.0.1:${await pic.makeLive()}`;
@@ -124,13 +145,17 @@ async function registry(t) {
 
   const mine = await actorOf(applicant);
   for (const slug of ['first', 'second', 'third']) {
-    const profile = { slug, name: slug, kind: { Agency: null }, parent: [], sector: 'it', seat: 'Quetta' };
-    ok(await mine.apply_for_organisation(profile));
+    ok(await mine.apply_for_organisation(profile(slug)));
   }
   const earlier = verify(ok(await reader.log_head())).logHead();
-  const application = verify(await list([], 1)).leaf([...row, key(1)]);
-  const approval = { id: 1n, application_hash: sha256(application) };
-  ok(await (await actorOf(governor)).approve_organisation(approval));
+  const proposal = [...['data', 'proposals'].map((label) => new TextEncoder().encode(label)), key(1)];
+  const read = ok(await reader.certified_read([proposal]));
+  const [{ V1: certified }] = IDL.decode(
+    [ProposalRecord],
+    verify(read).leaf(['data', 'proposals', key(1)]),
+  );
+  const approval = { id: 1n, payload_hash: sha256(new Uint8Array(certified.payload)) };
+  ok(await (await actorOf(governors[0])).approve(approval));
   return { reader, verify, list, blocks, earlier };
 }
 
@@ -174,21 +199,21 @@ test('whatever the registry answers is verified offline, and refused with any by
   const { reader, verify, list, blocks, earlier } = await registry(t);
 
   await t.test('pages, complete, and what is beyond them absent', async () => {
-    const first = await list([], 2);
+    const first = await list([key(1)], 2);
     alone(first, verify, (witness) => {
-      const page = witness.entries(row);
-      assert.deepEqual([keysOf(page), page.end], [[key(1), key(2)], false]);
+      const page = witness.entries(row, key(1));
+      assert.deepEqual([keysOf(page), page.end], [[key(2), key(3)], false]);
       assert.equal(witness.logHead().size, 5n);
     });
-    const rest = await list([key(2)], 2);
+    const rest = await list([key(3)], 2);
     alone(rest, verify, (witness) => {
-      const page = witness.entries(row, key(2));
-      assert.deepEqual([keysOf(page), page.end], [[key(3)], true]);
+      const page = witness.entries(row, key(3));
+      assert.deepEqual([keysOf(page), page.end], [[key(4)], true]);
       assert.throws(() => witness.entries(row), /may be hidden/);
     });
     const path = ['data', 'organisations'].map((label) => new TextEncoder().encode(label));
-    const none = ok(await reader.certified_read([[...path, key(4)]]));
-    alone(none, verify, (witness) => witness.absent([...row, key(4)]));
+    const none = ok(await reader.certified_read([[...path, key(5)]]));
+    alone(none, verify, (witness) => witness.absent([...row, key(5)]));
   });
 
   const answer = ok(await reader.log_head());
@@ -204,9 +229,9 @@ test('whatever the registry answers is verified offline, and refused with any by
     alone(answer, verify, (witness) => assert.deepEqual(audit.check(witness).root, head.root));
     assert.deepEqual(
       entries.map((block) => block.blockType).slice(1),
-      [...Array(3).fill('organisation.applied'), 'organisation.approved'],
+      [...Array(3).fill('organisation.applied'), 'proposal.executed'],
     );
-    for (const name of ['organisations', 'governors']) {
+    for (const name of ['organisations', 'governors', 'proposals']) {
       assert.deepEqual(audit.collectionRoot(name), witness.subtreeHash(['data', name]));
     }
   });

@@ -13,7 +13,7 @@ mod subnet;
 
 pub use pocket::{application, pocket_ic, pocket_ic_server, server_url};
 pub use processes::{Run, processes_with, signal, wait_until};
-pub use subnet::Subnet;
+pub use subnet::{FOUNDERS, Subnet, founding};
 
 use std::path::{Path, PathBuf};
 

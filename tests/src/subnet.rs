@@ -1,17 +1,47 @@
 //! A subnet with the registry on it, for tests that call it: an instance of a PocketIC server, through its public client.
 
 use candid::{Encode, Principal};
-use indus_api::registry::{InitArgs, OrganisationKind, OrganisationProfile};
+use indus_api::registry::{
+    Governor, InitArgs, OrganisationKind, OrganisationProfile, Proposal, Quorum, Quorums,
+};
 use indus_client::{Connection, Deployment, Key, RegistryClient, TrustFile};
 use indus_verify::RootKey;
 use pocket_ic::nonblocking::PocketIc;
 
 use crate::{pocket_ic, registry_module};
 
-/// A subnet of this test's own, the registry deployed on it with one governor. It runs by the wall clock.
+/// Organisations that a registry begins with, each with one governor.
+pub const FOUNDERS: u64 = 5;
+
+/// What a registry is installed with: five founders, `council-1` and so on, a governor of each, three of whom decide.
+pub fn founding(governors: impl IntoIterator<Item = Principal>) -> InitArgs {
+    let quorum = |approvals| Quorum {
+        approvals,
+        organisations: 3,
+    };
+    InitArgs {
+        founders: (1..=FOUNDERS)
+            .map(|n| Subnet::profile(&format!("council-{n}")))
+            .collect(),
+        governors: governors
+            .into_iter()
+            .zip(1..)
+            .map(|(principal, organisation)| Governor {
+                principal,
+                organisation,
+            })
+            .collect(),
+        quorums: Quorums {
+            ordinary: quorum(3),
+            constitutional: quorum(4),
+        },
+    }
+}
+
+/// A subnet of this test's own, the registry deployed on it with five governors. It runs by the wall clock.
 pub struct Subnet {
     pub trust: TrustFile,
-    pub governor: Key,
+    pub governors: Vec<Key>,
     pub deployer: Key,
     /// Where calls that create canisters are addressed.
     pub default_effective_canister: Principal,
@@ -31,7 +61,8 @@ impl Subnet {
             subnet: topology.get_app_subnets()[0],
             canisters: Default::default(),
         };
-        let (governor, deployer) = (Key::generate(), Key::generate());
+        let governors: Vec<_> = (0..FOUNDERS).map(|_| Key::generate()).collect();
+        let deployer = Key::generate();
         let default_effective_canister = topology.default_effective_canister_id.into();
         let deployment = Deployment::new(
             Connection::open(trust.clone())
@@ -39,10 +70,7 @@ impl Subnet {
                 .signing_as(&deployer),
         );
         let registry = deployment.create(default_effective_canister).await.unwrap();
-        let arguments = Encode!(&InitArgs {
-            governors: vec![governor.principal()]
-        })
-        .unwrap();
+        let arguments = Encode!(&founding(governors.iter().map(Key::principal))).unwrap();
         deployment
             .install(registry, registry_module(), arguments)
             .await
@@ -50,7 +78,7 @@ impl Subnet {
         trust.canisters.insert(String::from("registry"), registry);
         Self {
             trust,
-            governor,
+            governors,
             deployer,
             default_effective_canister,
             _instance: instance,
@@ -65,6 +93,17 @@ impl Subnet {
     /// The registry, for the holder of `key`.
     pub fn registry(&self, key: &Key) -> RegistryClient {
         RegistryClient::new(self.anonymous().connection().signing_as(key)).unwrap()
+    }
+
+    /// Has three governors read a proposal and approve it.
+    pub async fn carried(&self, id: u64) -> Proposal {
+        let mut carried = None;
+        for key in &self.governors[..3] {
+            let governor = self.registry(key);
+            let read = governor.proposal(id).await.unwrap().unwrap();
+            carried = Some(governor.approve(id, read.hash).await.unwrap());
+        }
+        carried.unwrap()
     }
 
     /// A profile that the registry accepts.

@@ -177,13 +177,13 @@ mod tests {
             needs: String::from("governor"),
         };
         let refused = ClientError::Refused {
-            method: String::from("approve_organisation"),
+            method: String::from("approve"),
             error: error.clone(),
         };
         assert_eq!(refused.refusal(), Some(&error));
         assert_eq!(
             refused.to_string(),
-            "approve_organisation was refused: not authorized: needs governor"
+            "approve was refused: not authorized: needs governor"
         );
         assert_eq!(ClientError::Http(String::new()).refusal(), None);
     }
