@@ -168,3 +168,155 @@ fn kind_name(kind: MethodKind) -> &'static str {
         MethodKind::Other => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candid::Encode;
+    use indus_api::identity::Achievement;
+    use serde_bytes::ByteBuf;
+
+    use super::*;
+
+    const PERSON: Principal = Principal::from_slice(&[7, 0x7f]);
+
+    /// Each method that people sign for, with an argument of its own.
+    fn signed() -> Vec<(&'static str, Vec<u8>)> {
+        let (kind, alias_commitment) = (MethodKind::P256, None);
+        let reason = RevocationReason::Misuse;
+        let new_method = NewMethod {
+            principal: PERSON,
+            kind,
+            alias_commitment: None,
+        };
+        let offer = OfferArgs {
+            person: PERSON,
+            code: "ABCDEFGH".into(),
+            kind,
+            alias_commitment: None,
+        };
+        let grant = GrantArgs {
+            person: PERSON,
+            organisation: 3,
+            role: "recovery-officer".into(),
+            valid_from_ns: 0,
+            valid_until_ns: 1_795_551_192_000_000_000,
+        };
+        let open = OpenRecoveryArgs {
+            person: PERSON,
+            new_method,
+            remove_others: true,
+        };
+        let approve = ApproveRecoveryArgs {
+            id: 7,
+            recovery_hash: ByteBuf::from([0xab; 32]),
+        };
+        let issue = IssueArgs {
+            idempotency_key: ByteBuf::new(),
+            holder: PERSON,
+            achievement: Achievement {
+                programme: "rust".into(),
+                name: "Rust".into(),
+                description: "Six weeks".into(),
+                criteria: "Passes".into(),
+            },
+            valid_until_ns: None,
+        };
+        let encoded = [
+            (
+                "register_person",
+                Encode!(&RegisterArgs {
+                    kind,
+                    alias_commitment
+                }),
+            ),
+            ("open_pairing", Encode!()),
+            ("offer_method", Encode!(&offer)),
+            ("confirm_method", Encode!(&PERSON)),
+            ("remove_method", Encode!(&PERSON)),
+            ("choose_office", Encode!(&Some(3_u64))),
+            ("grant_role", Encode!(&grant)),
+            ("accept_role", Encode!(&7_u64)),
+            ("revoke_role", Encode!(&RevokeRoleArgs { id: 7, reason })),
+            ("open_recovery", Encode!(&open)),
+            ("approve_recovery", Encode!(&approve)),
+            ("veto_recovery", Encode!(&7_u64)),
+            ("finish_recovery", Encode!(&7_u64)),
+            ("issue_credential", Encode!(&issue)),
+            (
+                "revoke_credential",
+                Encode!(&RevokeCredentialArgs { id: 7, reason }),
+            ),
+            ("apply_decision", Encode!(&7_u64)),
+        ];
+        encoded
+            .map(|(method, argument)| (method, argument.unwrap_or_default()))
+            .into()
+    }
+
+    #[test]
+    fn each_method_that_people_sign_for_has_a_message_of_its_own() {
+        let mut intents = Vec::new();
+        for (method, argument) in signed() {
+            let told = consent(method, &argument);
+            intents.extend(told.map(|told| told.intent));
+            assert_eq!(consent(method, b"no Candid"), None, "{method}");
+        }
+        intents.sort_unstable();
+        intents.dedup();
+        assert_eq!(intents.len(), signed().len());
+        // what canisters call, and queries
+        for method in ["subject_of", "refresh_subject", "my_person", "list_roles"] {
+            assert_eq!(consent(method, &Encode!(&7_u64).unwrap_or_default()), None);
+        }
+    }
+
+    #[test]
+    fn each_update_of_the_interface_is_told_of_or_needs_no_signature() {
+        let unsigned = [
+            "confirm_upgrade",
+            "icrc21_canister_call_consent_message",
+            "refresh_subject",
+            "subject_of",
+        ];
+        let interface = crate::candid_interface();
+        let (_, service) = interface.split_once("service :").unwrap_or_default();
+        for line in service
+            .lines()
+            .filter(|line| line.contains(" : (") && !line.contains("query;"))
+        {
+            let name = line.trim().split(' ').next().unwrap_or_default();
+            let told = signed().iter().any(|(method, _)| *method == name);
+            assert!(told || unsigned.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_names_everything_that_counts() {
+        let told = |method| {
+            let (_, argument) = signed().into_iter().find(|one| one.0 == method)?;
+            let fields = consent(method, &argument)?.fields;
+            Some(
+                fields
+                    .into_iter()
+                    .map(|(_, value)| value)
+                    .collect::<Vec<_>>()
+                    .join("|"),
+            )
+        };
+        let person = PERSON.to_text();
+        assert_eq!(
+            told("grant_role"),
+            Some(format!(
+                "{person}|3|recovery-officer|1970-01-01T00:00:00Z|2026-11-24T20:13:12Z"
+            ))
+        );
+        assert_eq!(
+            told("open_recovery"),
+            Some(format!("{person}|{person}|P-256|are removed"))
+        );
+        assert_eq!(
+            told("approve_recovery"),
+            Some(format!("7|{}", "ab".repeat(32)))
+        );
+    }
+}

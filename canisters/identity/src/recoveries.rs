@@ -180,13 +180,14 @@ pub fn veto<M: Memory>(
     put(state, context, person, RECOVERY_VETOED, vetoed, vec![])
 }
 
-/// The organisation whose standing has to be asked for before [`approve`] and [`finish`].
+/// The organisation whose standing has to be asked for before [`finish`].
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Unauthorized`] to anonymous callers.
+/// [`Error::NotFound`]; [`Error::Unauthorized`] to who may not finish it.
 pub fn asks<M: Memory>(state: &State<M>, context: &Context, id: u64) -> Result<u64, Error> {
-    context.authenticated()?;
-    get(state, id).map(|recovery| recovery.organisation)
+    let recovery = get(state, id)?;
+    finisher(state, context, &recovery)?;
+    Ok(recovery.organisation)
 }
 
 /// Gives the person the new method, and takes the others from them if that was decided. By one of the two officials, or by
@@ -202,15 +203,8 @@ pub fn finish<M: Memory>(
     id: u64,
     standing: Option<&Standing>,
 ) -> Result<Recovery, Error> {
-    let caller = context.authenticated()?;
     let recovery = get(state, id)?;
-    let person = methods::find(state, caller)?.map(|method| method.person);
-    let approver = recovery.approval.map(|approval| approval.by);
-    let is_official =
-        person == Some(recovery.opened_by) || (person.is_some() && person == approver);
-    if !is_official && caller != recovery.new_method.principal {
-        return Err(unauthorized("one of the two officials, or the new method"));
-    }
+    let actor = finisher(state, context, &recovery)?;
     if matches!(recovery.end, Some(RecoveryEnd::Finished { .. })) {
         return Ok(recovery);
     }
@@ -245,7 +239,6 @@ pub fn finish<M: Memory>(
         end: Some(RecoveryEnd::Finished { at_ns }),
         ..recovery
     };
-    let actor = person.unwrap_or(finished.person);
     let finished = put(state, context, actor, RECOVERY_FINISHED, finished, changes)?;
     for key in removed {
         state.methods_of.remove(&(finished.person, key));
@@ -316,6 +309,23 @@ fn put<M: Memory>(
     changes.push(RECOVERY.put(&id_key(recovery.id), &record)?);
     state.record(context, actor, kind, changes)?;
     Ok(recovery)
+}
+
+/// Who finishes a recovery: one of its two officials, or by the new key its person.
+fn finisher<M: Memory>(
+    state: &State<M>,
+    context: &Context,
+    recovery: &Recovery,
+) -> Result<Principal, Error> {
+    let caller = context.authenticated()?;
+    if caller == recovery.new_method.principal {
+        return Ok(recovery.person);
+    }
+    let approver = recovery.approval.map(|approval| approval.by);
+    methods::find(state, caller)?
+        .map(|method| method.person)
+        .filter(|person| *person == recovery.opened_by || Some(*person) == approver)
+        .ok_or_else(|| unauthorized("one of the two officials, or the new method"))
 }
 
 fn check_open(context: &Context, recovery: &Recovery) -> Result<(), Error> {
