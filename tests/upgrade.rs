@@ -107,6 +107,9 @@ impl Registry {
             );
             audit.page(&page.unwrap(), size).unwrap();
         }
+        // All of it: as many blocks as there are.
+        let info: ServiceInfo = self.query("service_info", Encode!().unwrap());
+        assert_eq!(size, info.blocks);
         audit.check(&witness).unwrap().size
     }
 }
@@ -161,8 +164,8 @@ fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
         assert_eq!(get().unwrap().profile.slug, first_slug);
         let applied = apply().unwrap();
         assert_eq!(applied.id, next);
-        // Confirmed, applied.
-        assert_eq!(registry.audit(), blocks + 2);
+        // Confirmed, applied; and what was due, by timer.
+        assert!(registry.audit() >= blocks + 2);
 
         // What was there before an upgrade is there after it.
         let arg = Encode!().unwrap();
@@ -181,7 +184,7 @@ fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
             Encode!(&OrganisationKey::Id(next)).unwrap(),
         );
         assert_eq!(again.unwrap(), applied);
-        assert_eq!(registry.audit(), blocks + 4);
+        assert!(registry.audit() >= blocks + 4);
     }
 }
 
