@@ -283,6 +283,25 @@ impl AuditedCanister {
 }
 
 impl CertifiedHead {
+    /// The certified names of all collections, those that are certified as empty included.
+    ///
+    /// Errors: [`VerifyError::Hidden`] if the answer left some out, [`VerifyError::NotALeaf`] if they are none.
+    pub fn collections(&self) -> Result<Vec<Vec<u8>>, VerifyError> {
+        match self.witness.entries(&[DATA], None, Bound::Unbounded) {
+            Ok(page) if page.end => Ok(page
+                .entries
+                .iter()
+                .map(|entry| entry.label.to_vec())
+                .collect()),
+            Ok(_) => Err(VerifyError::Hidden {
+                path: format!("/{DATA}"),
+                after: None,
+            }),
+            Err(VerifyError::Absent { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The certified root of a collection at that moment.
     ///
     /// Errors: [`VerifyError::Absent`] if there is no such collection.

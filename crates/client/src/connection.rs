@@ -10,6 +10,7 @@
 //!
 //! Cost: copies share one pool of HTTP connections, one verifier and one cache of the subnet's node keys.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,9 +19,13 @@ use candid::Principal;
 use candid::de::DecoderConfig;
 use candid::utils::{ArgumentDecoder, ArgumentEncoder};
 use ic_agent::Agent;
+use ic_agent::hash_tree::Label;
 use indus_api::CertifiedRead;
-use indus_verify::{Time, TimeBound, VerifiedCertificate, VerifiedWitness, Verifier, VerifyError};
+use indus_verify::{
+    RootKey, Time, TimeBound, VerifiedCertificate, VerifiedWitness, Verifier, VerifyError,
+};
 use reqwest::Url;
+use serde::Serialize;
 use serde_bytes::ByteBuf;
 
 use crate::error::{ClientError, one_line, with_sources};
@@ -68,6 +73,34 @@ impl Connection {
             verifier: Arc::new(Verifier::new(trust.root_key.clone())),
             trust: Arc::new(trust),
         })
+    }
+
+    /// Connects, as the anonymous caller, to the subnet that `root_key` makes responsible for `canister`: for callers who
+    /// know nothing but the key.
+    ///
+    /// Errors: as [`Connection::open`]; [`ClientError::Unverified`] if the network's certificate is not of that key.
+    pub async fn to_subnet_of(
+        canister: Principal,
+        network: Url,
+        root_key: RootKey,
+    ) -> Result<Self, ClientError> {
+        let root = Principal::self_authenticating(root_key.as_der());
+        let mut connection = Self::open(TrustFile {
+            network,
+            root_key,
+            root_key_source: String::from("the caller"),
+            subnet: root,
+            canisters: BTreeMap::new(),
+        })?;
+        let certificate = connection.canister_state_unverified(canister).await?;
+        let bound = TimeBound::within(MAX_CERTIFICATE_AGE);
+        let subnet = connection
+            .verifier
+            .certificate(&certificate, canister, now(), bound)
+            .map_err(|reason| unverified(READ_STATE, reason))?
+            .subnet();
+        Arc::make_mut(&mut connection.trust).subnet = subnet.unwrap_or(root);
+        Ok(connection)
     }
 
     /// The same connection, for the holder of `key`.
@@ -156,6 +189,35 @@ impl Connection {
             .map_err(|error| ClientError::agent(method, error))
     }
 
+    /// The certificate of what the subnet's state tree shows everybody of `canister`: its controllers and the hash of its
+    /// module.
+    pub async fn canister_state_unverified(
+        &self,
+        canister: Principal,
+    ) -> Result<Vec<u8>, ClientError> {
+        let path = |leaf: &str| {
+            [b"canister".as_slice(), canister.as_slice(), leaf.as_bytes()]
+                .map(Label::from_bytes)
+                .to_vec()
+        };
+        let paths = vec![path("controllers"), path("module_hash")];
+        let certificate = self
+            .agent
+            .read_state_raw(paths, canister)
+            .await
+            .map_err(|error| ClientError::agent(READ_STATE, error))?;
+        // The agent gives what it has read; certificates have one encoding only.
+        let mut serializer = serde_cbor::Serializer::new(Vec::new());
+        serializer
+            .self_describe()
+            .and_then(|()| certificate.serialize(&mut serializer))
+            .map_err(|error| ClientError::Reply {
+                method: READ_STATE.into(),
+                reason: one_line(&error.to_string()),
+            })?;
+        Ok(serializer.into_inner())
+    }
+
     /// Asks `canister` for `paths` of its certified tree, and verifies nothing yet: see [`Connection::verify`].
     pub async fn certified_read_unverified(
         &self,
@@ -212,6 +274,7 @@ impl fmt::Debug for Connection {
 }
 
 pub(crate) const CERTIFIED_READ: &str = "certified_read";
+const READ_STATE: &str = "read_state";
 
 /// A canister's typed answer as the client's.
 pub(crate) fn accepted<T>(

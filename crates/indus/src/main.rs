@@ -5,15 +5,23 @@
 
 mod bounded;
 mod console;
+mod failure;
 mod hierarchy;
+mod known;
+mod labels;
 mod latency;
 mod localnet;
 mod organisations;
+mod proof;
+mod prove;
 mod readback;
 mod registration;
+mod root_key;
 mod signals;
 mod summary;
 mod up;
+mod verify;
+mod when;
 mod whole;
 
 use std::process::ExitCode;
@@ -21,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::console::Console;
+use crate::failure::Failure;
 
 /// A digital registry that proves what it says.
 #[derive(Parser)]
@@ -33,6 +42,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Up(up::Options),
+    Prove(prove::Options),
+    Verify(verify::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,15 +60,23 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match command {
-        Command::Up(options) => runtime.block_on(up::up(options, &mut console)),
+        Command::Up(options) => runtime
+            .block_on(up::up(options, &mut console))
+            .map_err(|error| (error.exit_code(), error.to_string())),
+        Command::Prove(options) => ended(runtime.block_on(prove::prove(options, &mut console))),
+        Command::Verify(options) => ended(verify::verify(&options, &mut console)),
     };
     // A file that doesn't end (a pipe, a terminal) may still be being read.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err((exit_code, error)) => {
             console.error(&error);
-            ExitCode::from(error.exit_code())
+            ExitCode::from(exit_code)
         }
     }
+}
+
+fn ended(outcome: Result<(), Failure>) -> Result<(), (u8, String)> {
+    outcome.map_err(|failure| (failure.exit_code(), failure.to_string()))
 }

@@ -4,25 +4,19 @@
 #![allow(clippy::unwrap_used)]
 
 use candid::{Encode, Principal};
-use ic_certification::{
-    Certificate, HashTree, fork,
-    hash_tree::{fork_hash, labeled_hash, leaf_hash},
-    labeled, leaf,
-};
+use ic_certification::hash_tree::{fork_hash, labeled_hash, leaf_hash};
 use ic_http_certification::{CERTIFICATE_HEADER_NAME, HttpRequest, HttpResponse};
 use ic_response_verification::verify_request_response_pair;
-use ic_verify_bls_signature::PrivateKey;
 use indus_kit::{
     arguments,
     http::{LABEL, Page, Site, Status, status::Metric},
 };
 use proptest::prelude::*;
-use serde::Serialize;
+use testnet::Subnet;
 
 const NOW: u64 = 1_700_000_000_000_000_000;
 const FIVE_MINUTES_NS: u128 = 300_000_000_000;
-const DER_PREFIX: &str =
-    "308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100";
+const SUBNET: Subnet = Subnet::new(7);
 /// Tag 55799.
 const SELF_DESCRIBED: [u8; 3] = [0xd9, 0xd9, 0xf7];
 
@@ -67,37 +61,8 @@ fn root(site: &Site) -> [u8; 32] {
     )
 }
 
-fn key() -> PrivateKey {
-    PrivateKey::deserialize(&[7; 32]).unwrap()
-}
-
-fn cbor(value: &impl Serialize) -> Vec<u8> {
-    [&SELF_DESCRIBED[..], &serde_cbor::to_vec(value).unwrap()].concat()
-}
-
-fn leb128(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 127 {
-        bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-        value >>= 7;
-    }
-    bytes.push(u8::try_from(value).unwrap());
-    bytes
-}
-
 fn certificate(certified_data: [u8; 32]) -> Vec<u8> {
-    let id = canister();
-    let data = labeled("certified_data", leaf(certified_data.to_vec()));
-    let tree: HashTree = fork(
-        labeled("canister", labeled(id.as_slice(), data)),
-        labeled("time", leaf(leb128(NOW))),
-    );
-    let message = [b"\x0Dic-state-root".as_slice(), &tree.digest()].concat();
-    cbor(&Certificate {
-        tree,
-        signature: key().sign(&message).serialize().to_vec(),
-        delegation: None,
-    })
+    SUBNET.certificate(canister(), certified_data, NOW)
 }
 
 fn answer(site: &Site, url: &str) -> HttpResponse<'static> {
@@ -107,18 +72,13 @@ fn answer(site: &Site, url: &str) -> HttpResponse<'static> {
 
 /// The status and body that a gateway takes, if it takes any.
 fn accepted(url: &str, response: &HttpResponse<'_>) -> Result<(u16, Vec<u8>), String> {
-    let root_key = [
-        hex::decode(DER_PREFIX).unwrap(),
-        key().public_key().serialize().to_vec(),
-    ]
-    .concat();
     let verified = verify_request_response_pair(
         HttpRequest::get(url).build(),
         response.clone(),
         canister().as_slice(),
         NOW.into(),
         FIVE_MINUTES_NS,
-        &root_key,
+        &SUBNET.root_key_der(),
         2,
     )
     .map_err(|error| error.to_string())?;

@@ -5,7 +5,9 @@
 
 use candid::Principal;
 
-use crate::error::{Part, VerifyError};
+use crate::cbor::Reader;
+use crate::certificate::principal;
+use crate::error::{Malformed, Part, VerifyError};
 use crate::path;
 use crate::time::Time;
 use crate::tree::{Hash, HashTree, Lookup};
@@ -82,6 +84,35 @@ impl VerifiedCertificate {
         self.leaf(&whole)
     }
 
+    /// The controllers of the canister, as the subnet knows them.
+    ///
+    /// Errors: as [`VerifiedCertificate::canister_leaf`], and [`VerifyError::Value`].
+    pub fn controllers(&self) -> Result<Vec<Principal>, VerifyError> {
+        let label = "controllers";
+        controllers(self.canister_leaf(&[label])?).map_err(|malformed| VerifyError::Value {
+            path: path::text(&[label]),
+            reason: malformed.to_string(),
+        })
+    }
+
+    /// SHA-256 of the module that the canister runs; none if it is proved to run none.
+    ///
+    /// Errors: as [`VerifiedCertificate::canister_leaf`], and [`VerifyError::Value`].
+    pub fn module_hash(&self) -> Result<Option<Hash>, VerifyError> {
+        let label = "module_hash";
+        match self.canister_leaf(&[label]) {
+            Ok(hash) => match hash.try_into() {
+                Ok(hash) => Ok(Some(hash)),
+                Err(_) => Err(VerifyError::Value {
+                    path: path::text(&[label]),
+                    reason: String::from("it is no hash"),
+                }),
+            },
+            Err(VerifyError::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What the canister certified: the root hash of its own tree.
     ///
     /// Errors: [`VerifyError::Missing`] if the certificate doesn't show it, [`VerifyError::CertifiedData`] if
@@ -128,6 +159,18 @@ impl VerifiedCertificate {
             _ => true,
         }
     }
+}
+
+/// Self-described CBOR of a list of principals.
+fn controllers(leaf: &[u8]) -> Result<Vec<Principal>, Malformed> {
+    let mut reader = Reader::new(leaf);
+    reader.self_described()?;
+    let mut controllers = Vec::new();
+    for _ in 0..reader.array()? {
+        controllers.push(principal(&mut reader)?);
+    }
+    reader.end()?;
+    Ok(controllers)
 }
 
 /// The leaf that a lookup of `path` found, or why it found none.

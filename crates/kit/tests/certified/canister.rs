@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use candid::{CandidType, Principal};
-use ic_certification::{Certificate, HashTree, fork, labeled, leaf};
 use ic_stable_structures::VectorMemory;
-use ic_verify_bls_signature::PrivateKey;
 use indus_api::{Error, Subject};
 use indus_kit::{
     Change, CollectionId, CollectionSpec, Context, Definition, Event, Kit, Memories,
@@ -13,14 +11,14 @@ use indus_kit::{
 };
 use indus_verify::{Audit, RootKey, Time, TimeBound, VerifiedWitness, Verifier};
 use serde::{Deserialize, Serialize};
+use testnet::Subnet;
 
 pub(crate) const THINGS: CollectionId = CollectionId(0);
 pub(crate) const SECRETS: CollectionId = CollectionId(1);
 pub(crate) const CHANGED: &str = "things.changed";
 
 const NOW: u64 = 1_700_000_000_000_000_000;
-const DER_PREFIX: &str =
-    "308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100";
+const SUBNET: Subnet = Subnet::new(7);
 
 pub(crate) static DEFINITION: Definition = Definition {
     kind: "example",
@@ -128,8 +126,9 @@ impl Example {
     /// A witness as a client sees it, under a certificate of the network.
     pub(crate) fn verified(&self, witness: &[u8]) -> VerifiedWitness {
         let canister = person(77);
-        let certificate = certificate(canister, self.kit.certified.root_hash());
-        Verifier::new(root_key())
+        let certificate = SUBNET.certificate(canister, self.kit.certified.root_hash(), NOW);
+        let root_key = RootKey::from_der(&SUBNET.root_key_der()).unwrap();
+        Verifier::new(root_key)
             .certificate(
                 &certificate,
                 canister,
@@ -181,36 +180,4 @@ pub(crate) fn remove(collection: CollectionId, key: &[u8]) -> Change {
         key: key.to_vec(),
         record: None,
     }
-}
-
-fn key() -> PrivateKey {
-    PrivateKey::deserialize(&[7; 32]).unwrap()
-}
-
-fn root_key() -> RootKey {
-    let der = [
-        hex::decode(DER_PREFIX).unwrap(),
-        key().public_key().serialize().to_vec(),
-    ];
-    RootKey::from_der(&der.concat()).unwrap()
-}
-
-fn certificate(canister: Principal, certified_data: [u8; 32]) -> Vec<u8> {
-    let data = labeled("certified_data", leaf(certified_data.to_vec()));
-    let mut time = Vec::new();
-    candid::Nat::from(NOW).encode(&mut time).unwrap();
-    let tree: HashTree = fork(
-        labeled("canister", labeled(canister.as_slice(), data)),
-        labeled("time", leaf(time)),
-    );
-    let message = [b"\x0Dic-state-root".as_slice(), &tree.digest()].concat();
-    let certificate = Certificate {
-        tree,
-        signature: key().sign(&message).serialize().to_vec(),
-        delegation: None,
-    };
-    let mut serializer = serde_cbor::Serializer::new(Vec::new());
-    serializer.self_describe().unwrap();
-    certificate.serialize(&mut serializer).unwrap();
-    serializer.into_inner()
 }

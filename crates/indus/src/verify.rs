@@ -1,0 +1,128 @@
+//! `indus verify`: what a proof file proves, without a network.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use candid::Principal;
+use clap::Args;
+use indus_verify::Time;
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::labels;
+use crate::proof::{Proof, Proved, Statement};
+use crate::root_key;
+use crate::when;
+
+/// Verifies a proof file, offline: prints what it proves, or what is wrong with it.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The proof file, as `indus prove` writes it.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The network's root key: DER, PEM, hexadecimal, or a trust file. Get it from somebody you trust.
+    #[arg(long, value_name = "KEY_FILE")]
+    root_key: PathBuf,
+    /// Refuse a certificate that is older, such as 5m, 24h, 30d [default: any age].
+    #[arg(long, value_name = "DURATION", value_parser = when::duration)]
+    max_age: Option<Duration>,
+    /// Refuse a proof that is about another canister.
+    #[arg(long, value_name = "ID")]
+    canister: Option<Principal>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+pub(crate) fn verify(options: &Options, console: &mut Console) -> Result<(), Failure> {
+    let root_key = root_key::load(&options.root_key)?;
+    let proof = Proof::load(&options.file).map_err(|error| Failure::file(&options.file, error))?;
+    let bound = when::bound(options.max_age);
+    let proved = proof.and_then(|proof| {
+        let now = when::now();
+        proof.verify(root_key, options.canister, now, bound)
+    });
+    match proved {
+        Ok(proved) if options.json => {
+            console.line(document(&proved));
+            Ok(())
+        }
+        Ok(proved) => {
+            show(&proved, console);
+            Ok(())
+        }
+        Err(error) => {
+            if options.json {
+                let error = error.to_string();
+                console.line(json!({ "verified": false, "error": error }));
+            }
+            let file = options.file.display();
+            Err(Failure::Failed(format!("{file} is not verified: {error}")))
+        }
+    }
+}
+
+/// What is proved, for people.
+pub(crate) fn show(proved: &Proved, console: &mut Console) {
+    console.line(format_args!("canister:    {}", proved.canister));
+    console.line(format_args!("certified:   {}", certified(proved.time)));
+    console.line(format_args!("signed by:   {}", signer(proved.subnet)));
+    for Statement { path, found } in &proved.statements {
+        let path = labels::shown(path);
+        let Some(found) = found else {
+            console.line(format_args!("absent:      {path}"));
+            continue;
+        };
+        console.line(format_args!("present:     {path}"));
+        console.line(format_args!("  leaf hash  {}", hex::encode(found.leaf)));
+        match &found.candid {
+            Some(text) => console.line(format_args!("  record     {text}")),
+            None => console.line(format_args!("  bytes      {}", hex::encode(&found.bytes))),
+        }
+    }
+    let count = proved.statements.len();
+    console.line(format_args!("{count} of {count} paths are proved"));
+}
+
+/// When, and how long ago.
+pub(crate) fn certified(time: Time) -> String {
+    let age = when::shown_age(when::age(time));
+    format!("{}, {age} ago", when::utc(time))
+}
+
+/// Who signed, for people.
+pub(crate) fn signer(subnet: Option<Principal>) -> String {
+    match subnet {
+        Some(subnet) => format!("subnet {subnet}, in the name of the root key"),
+        None => String::from("the root subnet itself"),
+    }
+}
+
+/// What is proved, for programs.
+fn document(proved: &Proved) -> Value {
+    let statement = |Statement { path, found }: &Statement| {
+        let path = labels::shown(path);
+        match found {
+            None => json!({ "path": path, "found": "absent" }),
+            Some(found) => json!({
+                "path": path,
+                "found": "present",
+                "leaf_hash": hex::encode(found.leaf),
+                "bytes": hex::encode(&found.bytes),
+                "candid": found.candid,
+            }),
+        }
+    };
+    let statements: Vec<Value> = proved.statements.iter().map(statement).collect();
+    json!({
+        "verified": true,
+        "canister": proved.canister.to_text(),
+        "subnet": proved.subnet.map(|subnet| subnet.to_text()),
+        "certified_at": when::utc(proved.time),
+        "certified_at_ns": proved.time.as_nanos().to_string(),
+        "age_seconds": when::age(proved.time).as_secs(),
+        "paths": statements,
+    })
+}
