@@ -5,7 +5,11 @@
 //! ```
 //!
 //! It is the root subnet of its network, so there is no delegation, and it may speak for any canister. Trees and encoding are
-//! those of `ic-certification` and `serde_cbor`: nothing here comes from the code under test.
+//! those of `ic-certification` and `serde_cbor`: nothing of a certificate comes from the code under test.
+
+mod log;
+
+pub use log::LongLog;
 
 use candid::Principal;
 use ic_certification::{Certificate, HashTree, fork, labeled, leaf};

@@ -45,6 +45,7 @@ use crate::error::VerifyError;
 use crate::log::LogHead;
 use crate::node;
 use crate::path;
+use crate::tree::Hash;
 use crate::witness::VerifiedWitness;
 
 /// Label of the subtree of all collections.
@@ -172,15 +173,12 @@ impl Audit {
     /// Errors: [`AuditError::Page`], [`AuditError::Block`], and [`AuditError::Missing`] if there are none, though fewer
     /// than `until` were given.
     pub fn page(&mut self, reply: &[u8], until: u64) -> Result<Vec<Block>, AuditError> {
-        let page: Page =
-            decode::one(reply, SKIPPING_QUOTA).map_err(|reason| AuditError::Page { reason })?;
         let mut appended = Vec::new();
-        for block in page.blocks {
+        for (index, block) in blocks(reply)? {
             if self.size() >= until {
                 return Ok(appended);
             }
-            let index = u64::try_from(&block.id.0).unwrap_or(u64::MAX);
-            appended.push(self.append(index, &block.block.into())?);
+            appended.push(self.append(index, &block)?);
         }
         if appended.is_empty() && self.size() < until {
             return Err(AuditError::Missing { index: self.size() });
@@ -197,42 +195,61 @@ impl Audit {
     /// the names of all collections.
     pub fn check(&mut self, witness: &VerifiedWitness) -> Result<LogHead, AuditError> {
         let head = self.chain.check(witness)?;
-        self.check_collections(witness)?;
+        let names: Vec<String> = self.collections.names().map(String::from).collect();
+        check_collections(
+            witness,
+            |name| self.collections.root(name),
+            names.iter().map(String::as_str),
+        )?;
         Ok(head)
     }
+}
 
-    /// A collection without entries may be certified as empty or be left out.
-    fn check_collections(&mut self, witness: &VerifiedWitness) -> Result<(), AuditError> {
-        let differs = |name: &[u8]| AuditError::Collection {
-            name: path::label(name),
-        };
-        let certified = match witness.entries(&[DATA], None, Bound::Unbounded) {
-            Ok(page) if page.end => page.entries,
-            Ok(page) => {
-                return Err(AuditError::Witness(VerifyError::Hidden {
-                    path: path::text(&[DATA]),
-                    after: page.entries.last().map(|entry| path::label(entry.label)),
-                }));
-            }
-            Err(VerifyError::Absent { .. }) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        for entry in &certified {
-            let root = match str::from_utf8(entry.label) {
-                Ok(name) => self.collections.root(name),
-                // No collection of the log has such a name.
-                Err(_) => node::empty(),
-            };
-            if root != entry.hash {
-                return Err(differs(entry.label));
-            }
+/// The blocks of a Candid-encoded answer to `icrc3_get_blocks`, and their indexes.
+pub(crate) fn blocks(reply: &[u8]) -> Result<impl Iterator<Item = (u64, Value)>, AuditError> {
+    let page: Page =
+        decode::one(reply, SKIPPING_QUOTA).map_err(|reason| AuditError::Page { reason })?;
+    Ok(page.blocks.into_iter().map(|block| {
+        let index = u64::try_from(&block.id.0).unwrap_or(u64::MAX);
+        (index, block.block.into())
+    }))
+}
+
+/// Verifies that the collections whose root `root` gives are those that are certified, where `names` are the ones with
+/// entries. A collection without entries may be certified as empty or be left out.
+pub(crate) fn check_collections<'a>(
+    witness: &VerifiedWitness,
+    mut root: impl FnMut(&str) -> Hash,
+    mut names: impl Iterator<Item = &'a str>,
+) -> Result<(), AuditError> {
+    let differs = |name: &[u8]| AuditError::Collection {
+        name: path::label(name),
+    };
+    let certified = match witness.entries(&[DATA], None, Bound::Unbounded) {
+        Ok(page) if page.end => page.entries,
+        Ok(page) => {
+            return Err(AuditError::Witness(VerifyError::Hidden {
+                path: path::text(&[DATA]),
+                after: page.entries.last().map(|entry| path::label(entry.label)),
+            }));
         }
-        // Labels come in their order.
-        let mut names = self.collections.names();
-        let left_out = names.find(|name| {
-            let shown = certified.binary_search_by(|entry| entry.label.cmp(name.as_bytes()));
-            shown.is_err()
-        });
-        left_out.map_or(Ok(()), |name| Err(differs(name.as_bytes())))
+        Err(VerifyError::Absent { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in &certified {
+        let root = match str::from_utf8(entry.label) {
+            Ok(name) => root(name),
+            // No collection of the log has such a name.
+            Err(_) => node::empty(),
+        };
+        if root != entry.hash {
+            return Err(differs(entry.label));
+        }
     }
+    // Labels come in their order.
+    let left_out = names.find(|name| {
+        let shown = certified.binary_search_by(|entry| entry.label.cmp(name.as_bytes()));
+        shown.is_err()
+    });
+    left_out.map_or(Ok(()), |name| Err(differs(name.as_bytes())))
 }

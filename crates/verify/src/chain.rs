@@ -24,7 +24,7 @@ use crate::tree::Hash;
 use crate::witness::VerifiedWitness;
 
 /// Most work for what an event has and its type doesn't, in Candid's units: new fields come with a new version.
-const SKIPPING_QUOTA: usize = 1_000;
+pub(crate) const SKIPPING_QUOTA: usize = 1_000;
 
 /// A block of the audit log that fits behind the ones before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,15 @@ pub enum BlockFault {
     /// once and nothing else.
     #[error("its fields are not those of a block of an audit log")]
     Fields,
+    /// Its bytes in a file are not those of a block.
+    #[error("what is stored is not a block")]
+    Stored,
+    /// The next block names another one as the one before it.
+    #[error("the block after it follows another one")]
+    NotFollowed,
+    /// It is the last block, and another one is certified as the last.
+    #[error("it is not the certified last block")]
+    NotCertified,
     /// Its `phash` is not the hash of the block before.
     #[error("it does not follow the block before it: its phash is another")]
     Parent,
@@ -63,6 +72,50 @@ pub enum BlockFault {
     /// A change that it lists is impossible after the blocks before.
     #[error("{0}")]
     Change(#[from] ImpossibleChange),
+}
+
+/// The fields of a block.
+pub(crate) struct Fields<'a> {
+    pub(crate) block_type: &'a str,
+    pub(crate) time: Time,
+    /// `phash`, of whatever length.
+    pub(crate) parent: Option<&'a [u8]>,
+    /// `tx`.
+    pub(crate) event: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Those of `block`, which has a `phash` if it is not the first one.
+    pub(crate) fn of(block: &'a Value, has_parent: bool) -> Result<Self, BlockFault> {
+        let Value::Map(fields) = block else {
+            return Err(BlockFault::Fields);
+        };
+        // As many fields as there must be, and each of them there: each once.
+        if fields.len() != 3 + usize::from(has_parent) {
+            return Err(BlockFault::Fields);
+        }
+        let field = |wanted| {
+            let field = fields.iter().find(|(name, _)| name == wanted);
+            field.map(|(_, value)| value)
+        };
+        let parent = match (has_parent, field("phash")) {
+            (true, Some(Value::Blob(hash))) => Some(&hash[..]),
+            (false, None) => None,
+            _ => return Err(BlockFault::Fields),
+        };
+        let (Some(Value::Text(block_type)), Some(Value::Nat(time)), Some(Value::Blob(event))) =
+            (field("btype"), field("ts"), field("tx"))
+        else {
+            return Err(BlockFault::Fields);
+        };
+        let time = u64::try_from(&time.0).map_err(|_| BlockFault::Fields)?;
+        Ok(Self {
+            block_type,
+            time: Time::from_nanos(time),
+            parent,
+            event,
+        })
+    }
 }
 
 /// A chain of blocks up to the last one that was appended.
@@ -115,32 +168,12 @@ impl Chain {
         if index != expected {
             return Err(BlockFault::Index { expected });
         }
-        let Value::Map(fields) = block else {
-            return Err(BlockFault::Fields);
-        };
-        // As many fields as there must be, and each of them there: each once.
         let parent = self.last_hash();
-        if fields.len() != 3 + usize::from(parent.is_some()) {
-            return Err(BlockFault::Fields);
+        let fields = Fields::of(block, parent.is_some())?;
+        if fields.parent != parent.as_ref().map(|parent| &parent[..]) {
+            return Err(BlockFault::Parent);
         }
-        let field = |wanted| {
-            let field = fields.iter().find(|(name, _)| name == wanted);
-            field.map(|(_, value)| value)
-        };
-        if let Some(parent) = parent {
-            match field("phash") {
-                Some(Value::Blob(hash)) if *hash == parent => {}
-                Some(Value::Blob(_)) => return Err(BlockFault::Parent),
-                _ => return Err(BlockFault::Fields),
-            }
-        }
-        let (Some(Value::Text(block_type)), Some(Value::Nat(time)), Some(Value::Blob(event))) =
-            (field("btype"), field("ts"), field("tx"))
-        else {
-            return Err(BlockFault::Fields);
-        };
-        let time = u64::try_from(&time.0).map_err(|_| BlockFault::Fields)?;
-        let time = Time::from_nanos(time);
+        let time = fields.time;
         if let Some(before) = self.last_time()
             && time < before
         {
@@ -149,9 +182,9 @@ impl Chain {
         Ok(Block {
             index,
             hash: icrc3::hash(block),
-            block_type: block_type.clone(),
+            block_type: fields.block_type.into(),
             time,
-            event: decode::one(event, SKIPPING_QUOTA)
+            event: decode::one(fields.event, SKIPPING_QUOTA)
                 .map_err(|reason| BlockFault::Event { reason })?,
         })
     }

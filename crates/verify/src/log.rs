@@ -7,10 +7,10 @@
 //! Cost: a proof takes one hash for each of its at most 126; appending takes 3 hashes on average, a root at most 63.
 
 use indus_api::audit::LOG;
-use sha2::{Digest, Sha256};
 
 use crate::error::VerifyError;
 use crate::leb128;
+use crate::sha256;
 use crate::tree::Hash;
 use crate::witness::VerifiedWitness;
 
@@ -192,14 +192,19 @@ impl LogRoot {
 
     /// Appends an entry.
     pub fn append(&mut self, entry: &Hash) {
-        let mut complete = leaf(entry);
-        for _ in 0..self.size.trailing_ones() {
+        self.append_subtree(0, leaf(entry));
+    }
+
+    /// Appends the complete subtree over the next 2^`level` entries; the size is a multiple of that.
+    pub(crate) fn append_subtree(&mut self, level: u32, root: Hash) {
+        let mut complete = root;
+        for _ in 0..(self.size >> level).trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 complete = inner(&left, &complete);
             }
         }
         self.peaks.push(complete);
-        self.size += 1;
+        self.size += 1 << level;
     }
 
     /// How many entries there are.
@@ -219,7 +224,7 @@ impl LogRoot {
             .rev()
             .copied()
             .reduce(|right, left| inner(&left, &right))
-            .unwrap_or_else(|| Sha256::digest([]).into())
+            .unwrap_or_else(|| sha256::digest(&[]))
     }
 
     /// Root and size.
@@ -231,19 +236,10 @@ impl LogRoot {
     }
 }
 
-fn leaf(entry: &Hash) -> Hash {
-    Sha256::new()
-        .chain_update([0])
-        .chain_update(entry)
-        .finalize()
-        .into()
+pub(crate) fn leaf(entry: &Hash) -> Hash {
+    sha256::short::<1>(&[&[0], entry])
 }
 
-fn inner(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new()
-        .chain_update([1])
-        .chain_update(left)
-        .chain_update(right)
-        .finalize()
-        .into()
+pub(crate) fn inner(left: &Hash, right: &Hash) -> Hash {
+    sha256::short::<2>(&[&[1], left, right])
 }
