@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command")]
 
+mod audit;
 mod localnet;
 mod machine;
 mod memory;
@@ -111,6 +112,8 @@ const BENCHMARKS: &[Benchmark] = &[
     at_most("trie_bytes", "bytes", 160.0, || Ok(structures::large()?.trie_bytes)),
     at_most("audit_event_1m", INSTRUCTIONS, 400_000.0, || Ok(structures::large_events()?.add)),
     at_most("audit_event_1m_change", INSTRUCTIONS, 400_000.0, || Ok(structures::large_events()?.change)),
+    at_most("audit_verify_ratio", "", 2.0, audit::ratio),
+    at_most("audit_verify_1m_s", "s", 5.0, audit::seconds),
     at_most("upgrade_1m", INSTRUCTIONS, 2_000_000.0, || Ok(upgrade::figures()?.many)),
     at_most("upgrade_1m_difference", "%", 1.0, || Ok(upgrade::figures()?.difference())),
 ];

@@ -80,7 +80,7 @@ impl AuditedCanister {
             let settled = stale.is_empty();
             while let Some(first) = stale.first() {
                 let page = self
-                    .next_page(collection, before(first), audit.size())
+                    .next_page(collection, key_before(first), audit.size())
                     .await?;
                 reading.replace(page, &mut stale);
             }
@@ -231,8 +231,9 @@ impl Reading {
     }
 }
 
-/// The key before `key` among those of its length; none if it is the first.
-fn before(key: &[u8]) -> Option<Vec<u8>> {
+/// The key before `key` among those of its length; none if it is the first. A page that starts behind it begins with `key`.
+#[must_use]
+pub fn key_before(key: &[u8]) -> Option<Vec<u8>> {
     let mut before = key.to_vec();
     for byte in before.iter_mut().rev() {
         let (less, borrow) = byte.overflowing_sub(1);
@@ -321,7 +322,7 @@ mod tests {
                 let mut stale = reading.roll_forward(changes(&history[audited..head]));
                 audited = head;
                 while let Some(first) = stale.first() {
-                    let after = before(first);
+                    let after = key_before(first);
                     reading.replace(page(&history[..now().max(head)], after.as_deref(), limit), &mut stale);
                 }
                 let read: BTreeMap<u8, u8> = reading
@@ -385,9 +386,9 @@ mod tests {
 
     #[test]
     fn the_key_before_a_key_has_its_length() {
-        assert_eq!(before(&[0, 1]), Some(vec![0, 0]));
-        assert_eq!(before(&[1, 0, 0]), Some(vec![0, 255, 255]));
-        assert_eq!(before(&[0, 0]), None);
-        assert_eq!(before(&[]), None);
+        assert_eq!(key_before(&[0, 1]), Some(vec![0, 0]));
+        assert_eq!(key_before(&[1, 0, 0]), Some(vec![0, 255, 255]));
+        assert_eq!(key_before(&[0, 0]), None);
+        assert_eq!(key_before(&[]), None);
     }
 }

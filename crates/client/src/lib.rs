@@ -31,7 +31,7 @@ pub use audited::{AuditedCanister, CertifiedHead, CertifiedPage, CertifiedRecord
 pub use connection::{Connection, MAX_CERTIFICATE_AGE};
 pub use deployment::{Deployment, MAX_INSTALL_BYTES, ModuleHash};
 pub use error::ClientError;
-pub use export::Export;
+pub use export::{Export, key_before};
 pub use key::Key;
 pub use metrics::{LocalnetMetrics, MethodCounts};
 pub use registry::{

@@ -3,6 +3,7 @@
 //! Exit codes: 0 all went well; 1 it did not; 2 the command line or an input file is wrong; 128 + n signal n
 //! ended it. Whatever went wrong is one line on standard error.
 
+mod audit;
 mod bounded;
 mod console;
 mod failure;
@@ -44,6 +45,8 @@ enum Command {
     Up(up::Options),
     Prove(prove::Options),
     Verify(verify::Options),
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             .block_on(up::up(options, &mut console))
             .map_err(|error| (error.exit_code(), error.to_string())),
         Command::Prove(options) => ended(runtime.block_on(prove::prove(options, &mut console))),
+        Command::Audit(command) => ended(runtime.block_on(audit::audit(command, &mut console))),
         Command::Verify(options) => ended(verify::verify(&options, &mut console)),
     };
     // A file that doesn't end (a pipe, a terminal) may still be being read.

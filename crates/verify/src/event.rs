@@ -6,6 +6,9 @@
 
 use std::str;
 
+use indus_api::audit::LeafChange;
+use serde_bytes::ByteBuf;
+
 /// Candid's header of an [`AuditEvent`](indus_api::audit::AuditEvent), the number of its variant, and that a principal follows.
 const HEADER: &[u8] = &[
     0x44, 0x49, 0x44, 0x4c, 0x06, 0x6b, 0x01, 0x9b, 0x96, 0x01, 0x01, 0x6c, 0x03, 0xf5, 0x95, 0x9b,
@@ -23,33 +26,71 @@ pub(crate) struct Change<'a> {
     pub(crate) leaf: Option<&'a [u8]>,
 }
 
+impl<'a> From<&'a LeafChange> for Change<'a> {
+    fn from(change: &'a LeafChange) -> Self {
+        Self {
+            collection: &change.collection,
+            key: &change.key,
+            leaf: change.leaf.as_ref().map(|leaf| &leaf[..]),
+        }
+    }
+}
+
+impl From<Change<'_>> for LeafChange {
+    fn from(change: Change<'_>) -> Self {
+        Self {
+            collection: change.collection.into(),
+            key: ByteBuf::from(change.key),
+            leaf: change.leaf.map(ByteBuf::from),
+        }
+    }
+}
+
 /// The changes of an event; none if it is not encoded as canisters of the suite do it.
-pub(crate) fn changes(event: &[u8]) -> Option<Vec<Change<'_>>> {
+pub(crate) fn changes(event: &[u8]) -> Option<Changes<'_>> {
     let mut rest = Rest(event.strip_prefix(HEADER)?);
     if rest.sized()?.len() > MAX_PRINCIPAL_BYTES {
         return None;
     }
     let _details = rest.sized()?;
     let count = rest.number()?;
-    // Each has three bytes at least.
-    let mut changes = Vec::with_capacity(count.min(rest.0.len() / 3));
+    let changes = Changes { rest, count };
+    // Reading them twice takes less time than keeping them.
+    let mut all = changes.clone();
     for _ in 0..count {
-        let key = rest.sized()?;
-        let collection = str::from_utf8(rest.sized()?).ok()?;
-        let leaf = match rest.byte()? {
+        all.next()?;
+    }
+    all.rest.0.is_empty().then_some(changes)
+}
+
+/// Changes that are still to be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Changes<'a> {
+    rest: Rest<'a>,
+    count: usize,
+}
+
+impl<'a> Iterator for Changes<'a> {
+    type Item = Change<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.count = self.count.checked_sub(1)?;
+        let key = self.rest.sized()?;
+        let collection = str::from_utf8(self.rest.sized()?).ok()?;
+        let leaf = match self.rest.byte()? {
             0 => None,
-            1 => Some(rest.sized()?),
+            1 => Some(self.rest.sized()?),
             _ => return None,
         };
-        changes.push(Change {
+        Some(Change {
             collection,
             key,
             leaf,
-        });
+        })
     }
-    rest.0.is_empty().then_some(changes)
 }
 
+#[derive(Clone, Debug)]
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -114,13 +155,8 @@ mod tests {
             })
     }
 
-    fn owned(changes: &[Change<'_>]) -> Vec<LeafChange> {
-        let own = |change: &Change<'_>| LeafChange {
-            collection: change.collection.into(),
-            key: ByteBuf::from(change.key),
-            leaf: change.leaf.map(ByteBuf::from),
-        };
-        changes.iter().map(own).collect()
+    fn owned(changes: Changes<'_>) -> Vec<LeafChange> {
+        changes.map(LeafChange::from).collect()
     }
 
     proptest! {
@@ -130,7 +166,7 @@ mod tests {
         fn what_candid_encodes_is_read_without_candid(event in arbitrary()) {
             let bytes = candid::encode_one(&event).unwrap();
             let AuditEvent::V1(event) = event;
-            prop_assert_eq!(owned(&changes(&bytes).unwrap()), event.changes);
+            prop_assert_eq!(owned(changes(&bytes).unwrap()), event.changes);
         }
 
         #[test]
@@ -140,7 +176,7 @@ mod tests {
             bytes[at] = to;
             if let Some(read) = changes(&bytes) {
                 let AuditEvent::V1(event) = decode::one(&bytes, 1_000).unwrap();
-                prop_assert_eq!(owned(&read), event.changes);
+                prop_assert_eq!(owned(read), event.changes);
             }
         }
     }

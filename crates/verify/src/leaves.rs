@@ -70,6 +70,12 @@ impl Leaves {
         (0..self.changes.len()).filter_map(|at| Some((self.key(at), self.changes[at].1.as_ref()?)))
     }
 
+    /// Key and hash of leaf number `at` in the order of the keys.
+    pub(crate) fn get(&self, at: usize) -> Option<(&[u8], &Hash)> {
+        let (_, leaf) = self.changes.get(at)?;
+        Some((self.key(at), leaf.as_ref()?))
+    }
+
     /// Appends a change that block `index` lists.
     pub(crate) fn push(&mut self, key: &[u8], index: u64, leaf: Option<Hash>) {
         self.keys.extend_from_slice(key);

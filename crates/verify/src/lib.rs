@@ -10,6 +10,8 @@
 //! the audit log of the canister: proofs about it ([`log`]), its blocks ([`Chain`]), and the replay of what they changed
 //! ([`Audit`]), which shows that the log explains the whole certified state.
 //!
+//! What is kept in files can be verified all at once: [`Replay`] takes a log, [`RecordCheck`] the records of a collection.
+//!
 //! Sources: the Internet Computer interface specification, "Certification" (hash trees, certificates,
 //! delegations, canister ranges), RFC 8949 (CBOR), RFC 9162 (Merkle trees of logs), ICRC-3 (blocks and their hashes) and
 //! `indus_api::audit` (what blocks of the suite's canisters hold).
@@ -60,6 +62,7 @@ mod node;
 mod page;
 mod path;
 mod ranges;
+mod records;
 mod replay;
 mod sha256;
 mod signatures;
@@ -80,6 +83,7 @@ pub use leaves::Leaves;
 pub use log::{LogHead, LogRoot};
 pub use node::leaf_hash;
 pub use page::{Entry, Page};
+pub use records::{MAX_RECORD_BYTES, RecordCheck, RecordCounts, RecordFault, StoredRecord};
 pub use replay::{BlockTypeSummary, Replay, Replayed};
 pub use sha256::compressions;
 pub use stored::{MAX_BLOCK_BYTES, StoredBlock, store_page};

@@ -34,7 +34,7 @@ use crate::leb128;
 use crate::log::{self, LogHead, LogRoot};
 use crate::node;
 use crate::path;
-use crate::sha256::{digest, short};
+use crate::sha256::{self, BLOCK, digest, short};
 use crate::stored::{self, StoredBlock};
 use crate::time::Time;
 use crate::tree::Hash;
@@ -85,6 +85,8 @@ struct Said {
 /// Some blocks in a row, hashed.
 struct Part {
     first: u64,
+    /// Of all of them.
+    bytes: usize,
     /// What the first one names as the hash before it, and its time.
     parent: Hash,
     begins: Time,
@@ -137,8 +139,13 @@ impl Replay {
                 parts.into_iter().filter_map(ended).collect()
             }),
         };
+        let mut done = 0;
         for part in parts {
-            self.append(part?)?;
+            let part = part?;
+            done += part.bytes;
+            if part.bytes > 0 {
+                self.append(part)?;
+            }
         }
         // What can't be read at the end may be so because of a block before it, which is to blame then.
         if let Some(fault) = fault {
@@ -149,7 +156,7 @@ impl Replay {
                 settle(name, leaves, self.threads)?;
             }
         }
-        Ok(pieces.iter().map(|(_, piece)| piece.len()).sum())
+        Ok(done)
     }
 
     fn append(&mut self, part: Part) -> Result<(), AuditError> {
@@ -293,8 +300,12 @@ fn impossible(index: u64, collection: &str, key: &[u8], fault: ChangeFault) -> A
 }
 
 /// The whole blocks of `stored`, from block `first` on, in as many pieces as there are threads, each with its first index; and
-/// what is wrong behind them.
+/// what is wrong behind them. For one thread it is all of `stored`.
 fn pieces(stored: &[u8], first: u64, threads: usize) -> (Vec<(u64, &[u8])>, Option<AuditError>) {
+    if threads == 1 {
+        // It finds the end itself.
+        return (vec![(first, stored)], None);
+    }
     let length = stored.len().div_ceil(threads).max(1);
     let mut pieces = Vec::new();
     let (mut index, mut at) = (first, 0);
@@ -320,10 +331,11 @@ fn pieces(stored: &[u8], first: u64, threads: usize) -> (Vec<(u64, &[u8])>, Opti
 }
 
 impl Part {
-    /// Hashes the blocks of `stored`: some, all whole.
+    /// Hashes the whole blocks that `stored` begins with.
     fn read(first: u64, stored: &[u8], watch: Option<u64>) -> Result<Self, AuditError> {
         let mut part = Self {
             first,
+            bytes: 0,
             parent: Hash::default(),
             begins: Time::default(),
             last: Hash::default(),
@@ -356,6 +368,7 @@ impl Part {
             }
             index += 1;
             rest = after;
+            part.bytes = stored.len() - rest.len();
             part.add_to_log(index);
         }
     }
@@ -417,27 +430,22 @@ impl Said {
     /// Takes the changes of the event of block `index`.
     fn read(&mut self, index: u64, event: &[u8]) -> Result<(), AuditError> {
         if let Some(changes) = event::changes(event) {
-            return self.take(index, &changes);
+            return self.take(index, changes);
         }
         let failed = |reason| AuditError::Block {
             index,
             fault: BlockFault::Event { reason },
         };
         let AuditEvent::V1(event) = decode::one(event, SKIPPING_QUOTA).map_err(failed)?;
-        let changes: Vec<Change<'_>> = event
-            .changes
-            .iter()
-            .map(|change| Change {
-                collection: &change.collection,
-                key: &change.key,
-                leaf: change.leaf.as_ref().map(|leaf| &leaf[..]),
-            })
-            .collect();
-        self.take(index, &changes)
+        self.take(index, event.changes.iter().map(Change::from))
     }
 
-    fn take(&mut self, index: u64, changes: &[Change<'_>]) -> Result<(), AuditError> {
-        let mut before: Option<&Change<'_>> = None;
+    fn take<'a>(
+        &mut self,
+        index: u64,
+        changes: impl Iterator<Item = Change<'a>>,
+    ) -> Result<(), AuditError> {
+        let mut before: Option<Change<'_>> = None;
         for change in changes {
             let failed = |fault| impossible(index, change.collection, change.key, fault);
             if before.is_some_and(|before| {
@@ -476,8 +484,8 @@ impl StoredBlock<'_> {
 }
 
 /// The map that a block is hashed as (ICRC-3, "Value"): for each field the hashes of its name and its value, in the order of
-/// the names' hashes.
-struct BlockMap([[Hash; 2]; 4]);
+/// the names' hashes. A field fills a block of SHA-256, and the last one is the padding.
+struct BlockMap([[u8; BLOCK]; 5]);
 
 // Places of the fields.
 const BTYPE: usize = 0;
@@ -487,23 +495,27 @@ const PHASH: usize = 3;
 
 impl BlockMap {
     fn new() -> Self {
-        let field = |name: &str| [digest(name.as_bytes()), Hash::default()];
-        Self(["btype", "tx", "ts", "phash"].map(field))
+        let mut map = [[0; BLOCK]; 5];
+        for (field, name) in map.iter_mut().zip(["btype", "tx", "ts", "phash"]) {
+            field[..32].copy_from_slice(&digest(name.as_bytes()));
+        }
+        let [fields @ .., padding] = &mut map;
+        sha256::pad(padding, 0, fields.as_flattened().len());
+        Self(map)
     }
 
     /// The hash of a block whose type has this hash.
     fn hash(&mut self, block_type: &Hash, block: &StoredBlock<'_>, has_parent: bool) -> Hash {
-        let Self(fields) = self;
-        fields[BTYPE][1] = *block_type;
-        fields[TX][1] = digest(block.event);
-        fields[TS][1] = leb128_hash(block.time.as_nanos());
-        fields[PHASH][1] = short::<1>(&[block.parent]);
-        let fields = if has_parent {
-            &fields[..]
-        } else {
-            &fields[..PHASH]
-        };
-        short::<5>(&[fields.as_flattened().as_flattened()])
+        let Self(map) = self;
+        let mut set = |field: usize, value: &Hash| map[field][32..].copy_from_slice(value);
+        set(BTYPE, block_type);
+        set(TX, &digest(block.event));
+        set(TS, &leb128_hash(block.time.as_nanos()));
+        if !has_parent {
+            return digest(map[..PHASH].as_flattened());
+        }
+        set(PHASH, &short::<1>(&[block.parent]));
+        sha256::padded(map)
     }
 }
 

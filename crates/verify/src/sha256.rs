@@ -9,7 +9,8 @@ use sha2::block_api::compress256;
 
 use crate::tree::Hash;
 
-const BLOCK: usize = 64;
+/// Bytes that a compression takes in.
+pub(crate) const BLOCK: usize = 64;
 /// What comes behind a message at least: a bit, and the length in 64 bits.
 const PADDING: usize = 9;
 const INITIAL: [u32; 8] = [
@@ -56,11 +57,25 @@ pub(crate) fn short<const BLOCKS: usize>(parts: &[&[u8]]) -> Hash {
 }
 
 /// Pads the last `blocks` of a message of `total` bytes, of which they hold `length`, and hashes them.
-fn finish(mut state: [u32; 8], blocks: &mut [u8], length: usize, total: usize) -> Hash {
+fn finish(state: [u32; 8], blocks: &mut [u8], length: usize, total: usize) -> Hash {
+    pad(blocks, length, total);
+    hash(state, blocks.as_chunks().0)
+}
+
+/// Pads the last `blocks` of a message of `total` bytes, of which they hold `length`.
+pub(crate) fn pad(blocks: &mut [u8], length: usize, total: usize) {
     blocks[length] = 0x80;
     let end = blocks.len();
     blocks[end - 8..].copy_from_slice(&(8 * total as u64).to_be_bytes());
-    compress256(&mut state, blocks.as_chunks().0);
+}
+
+/// The hash of a message that is padded.
+pub(crate) fn padded(blocks: &[[u8; BLOCK]]) -> Hash {
+    hash(INITIAL, blocks)
+}
+
+fn hash(mut state: [u32; 8], blocks: &[[u8; BLOCK]]) -> Hash {
+    compress256(&mut state, blocks);
     let mut hash = Hash::default();
     for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
         *bytes = word.to_be_bytes();

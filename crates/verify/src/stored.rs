@@ -14,11 +14,14 @@
 //! of the block before follows from the file too; it is kept, so that a damaged block can be named.
 
 use candid::Nat;
+use indus_api::audit::{AuditEvent, LeafChange};
 use indus_api::icrc3::Value;
 use serde_bytes::ByteBuf;
 
 use crate::audit::AuditError;
-use crate::chain::{BlockFault, Fields};
+use crate::chain::{BlockFault, Fields, SKIPPING_QUOTA};
+use crate::decode;
+use crate::event;
 use crate::time::Time;
 use crate::tree::Hash;
 
@@ -77,6 +80,18 @@ impl<'a> StoredBlock<'a> {
         file.extend_from_slice(self.parent);
         file.extend_from_slice(self.event);
         Ok(())
+    }
+
+    /// The leaves that its event changed.
+    ///
+    /// Errors: [`BlockFault::Event`].
+    pub fn changes(&self) -> Result<Vec<LeafChange>, BlockFault> {
+        if let Some(changes) = event::changes(self.event) {
+            return Ok(changes.map(LeafChange::from).collect());
+        }
+        let AuditEvent::V1(event) = decode::one(self.event, SKIPPING_QUOTA)
+            .map_err(|reason| BlockFault::Event { reason })?;
+        Ok(event.changes)
     }
 
     /// As ICRC-3 shows it, if it is block `index`.
