@@ -1,9 +1,9 @@
-//! Records whose types are known, as Candid text.
+//! Records whose types are known, as Candid text. No two canisters of the suite have collections of one name.
 
 use candid::de::DecoderConfig;
 use candid::types::internal::TypeContainer;
 use candid::{CandidType, IDLArgs};
-use indus_api::registry::{GOVERNORS, GovernorRecord, ORGANISATIONS, OrganisationRecord};
+use indus_api::{identity, licences, registry};
 
 /// Most work to decode one record, in Candid's units (about one for each byte): records are below 64 KiB.
 const DECODING_QUOTA: usize = 10_000_000;
@@ -13,8 +13,27 @@ const SKIPPING_QUOTA: usize = 100_000;
 /// The record, if its collection's type is known and it is of that type.
 pub(crate) fn text(collection: &[u8], record: &[u8]) -> Option<String> {
     match std::str::from_utf8(collection).ok()? {
-        ORGANISATIONS => of::<OrganisationRecord>(record),
-        GOVERNORS => of::<GovernorRecord>(record),
+        registry::ORGANISATIONS => of::<registry::OrganisationRecord>(record),
+        registry::GOVERNORS => of::<registry::GovernorRecord>(record),
+        registry::POLICIES => of::<registry::PolicyRecord>(record),
+        registry::PROPOSALS => of::<registry::ProposalRecord>(record),
+        registry::SERVICES => of::<registry::ServiceRecord>(record),
+        registry::GRANTS => of::<registry::GrantRecord>(record),
+        registry::CANISTERS => of::<registry::CanisterRecord>(record),
+        registry::SITES => of::<registry::SiteRecord>(record),
+        registry::NODES => of::<registry::NodeRecord>(record),
+        identity::PERSONS => of::<identity::PersonRecord>(record),
+        identity::METHODS => of::<identity::MethodRecord>(record),
+        identity::ROLES => of::<identity::RoleRecord>(record),
+        identity::RECOVERIES => of::<identity::RecoveryRecord>(record),
+        identity::CREDENTIALS => of::<identity::CredentialRecord>(record),
+        identity::REVOKED_CREDENTIALS => of::<identity::RevokedCredentialRecord>(record),
+        identity::CONFIGURATION => of::<identity::ConfigurationRecord>(record),
+        licences::SEAT_COLLECTION => of::<licences::SeatRecord>(record),
+        licences::APPLICATION_COLLECTION => of::<licences::ApplicationRecord>(record),
+        licences::QUOTA_COLLECTION => of::<licences::LedgerRecord>(record),
+        licences::ROUND_COLLECTION => of::<licences::RoundRecord>(record),
+        licences::SETTINGS_COLLECTION => of::<licences::SettingsRecord>(record),
         _ => None,
     }
 }
@@ -34,6 +53,7 @@ fn of<T: CandidType>(record: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use candid::Principal;
+    use indus_api::registry::GovernorRecord;
 
     use super::*;
 

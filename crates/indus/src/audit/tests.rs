@@ -312,7 +312,7 @@ fn names(findings: &[Finding], file: &str) -> bool {
 
 /// Some of the bytes of a file, the first and the last among them.
 fn sample(length: usize) -> impl Iterator<Item = usize> {
-    let step = length.div_ceil(40).max(1);
+    let step = length.div_ceil(16).max(1);
     (0..length).step_by(step).chain([length - 1])
 }
 
