@@ -1,7 +1,7 @@
 //! The `identity` canister: who is calling.
 //!
 //! This file is the shell: one endpoint a method, besides those that all canisters have. It decodes, asks the registry where
-//! the logic needs it ([`asks`]), calls one function of the logic and replies; [`indus_kit::shell`] certifies what has
+//! the logic needs it (`asks`), calls one function of the logic and replies; [`indus_kit::shell`] certifies what has
 //! changed. Everything else runs natively over a [`State`].
 //!
 //! Other canisters of the suite call **`subject_of`**, an update: it asks the registry where the person's organisation stands
