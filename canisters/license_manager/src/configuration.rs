@@ -16,7 +16,7 @@ use indus_kit::{Context, arguments, text::invalid};
 
 use crate::{
     desk::{QUEUES, place, queues},
-    refusals::unauthorized,
+    refusals::{conflict, unauthorized},
     state::State,
     step::{self, Step},
 };
@@ -144,14 +144,12 @@ fn check(configuration: &Configuration) -> Result<(), Error> {
 /// Whether a decision is to be fetched: the last one that was applied need not be.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] to anonymous callers; [`Error::Stale`] for an older one than the last.
+/// [`Error::Unauthorized`] to anonymous callers; [`Error::Conflict`] for an older one than the last.
 pub fn is_new<M: Memory>(state: &State<M>, context: &Context, id: u64) -> Result<bool, Error> {
     context.authenticated()?;
     let last = state.settings.decision;
     if id < last {
-        return Err(Error::Stale {
-            current: last.to_string(),
-        });
+        return Err(conflict(format!("decision {last} was applied already")));
     }
     Ok(id > last)
 }

@@ -54,7 +54,7 @@ thread_local! {
     static SUBJECTS: RefCell<CachedSubjects> = RefCell::new(CachedSubjects::new(suite::IDENTITY));
 }
 
-static JOBS: [Job; 5] = [
+static JOBS: [Job; 4] = [
     shell::page_job::<Manager>(),
     Job {
         name: "seed",
@@ -68,21 +68,18 @@ static JOBS: [Job; 5] = [
             Progress::Done
         },
     },
-    // Some 2 million instructions a seat in each of the next two.
+    // Some 2 million instructions a seat. What is free first is filled next.
     Job {
         name: "seats",
         interval: Duration::from_secs(10),
         slice: 100,
         run: |_, slice| {
-            shell::tick(|state: &mut Manager, context| seats::look_at(state, context, slice))
-        },
-    },
-    Job {
-        name: "fill",
-        interval: Duration::from_secs(10),
-        slice: 100,
-        run: |_, slice| {
-            shell::tick(|state: &mut Manager, context| grants::fill(state, context, slice))
+            shell::tick(|state: &mut Manager, context| {
+                match seats::look_at(state, context, slice) {
+                    Progress::More => Progress::More,
+                    Progress::Done => grants::fill(state, context, slice),
+                }
+            })
         },
     },
     Job {

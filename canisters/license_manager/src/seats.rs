@@ -114,8 +114,8 @@ pub fn check_in<M: Memory>(
 /// same reason.
 ///
 /// # Errors
-/// [`Error::Unauthorized`]; [`Error::Invalid`] for the reason; [`Error::NotFound`]; [`Error::Stale`] if the seat was granted
-/// for another application; [`Error::Expired`]; [`Error::Conflict`] if it is not active.
+/// [`Error::Unauthorized`]; [`Error::Invalid`] for the reason; [`Error::NotFound`]; [`Error::Expired`]; [`Error::Conflict`]
+/// if the seat was granted for another application, or is not active.
 pub fn suspend<M: Memory>(
     state: &mut State<M>,
     context: &Context,
@@ -240,13 +240,11 @@ pub fn renew<M: Memory>(
 pub fn look_at<M: Memory>(state: &mut State<M>, context: &Context, slice: usize) -> Progress {
     let due = state.due.keys_range(..=(context.time_ns, u64::MAX));
     let due: Vec<u64> = due.take(slice).map(|(_, seat)| seat).collect();
-    for &seat in &due {
-        if pass(state, context, seat).is_err() {
-            // It stays for somebody to look at, and is tried again with the next interval.
-            return Progress::Done;
-        }
-    }
-    if due.len() == slice {
+    // One that can't be read stays for somebody to look at, and is tried again with the next interval.
+    let passed = due
+        .into_iter()
+        .filter(|seat| pass(state, context, *seat).is_ok());
+    if passed.count() == slice {
         Progress::More
     } else {
         Progress::Done
@@ -359,9 +357,10 @@ fn granted_for<M: Memory>(
 ) -> Result<Seat, Error> {
     let seat = state.seat(seat)?;
     if seat.application != application {
-        return Err(Error::Stale {
-            current: seat.application.to_string(),
-        });
+        let granted_for = seat.application;
+        return Err(conflict(format!(
+            "the seat was granted for application {granted_for}"
+        )));
     }
     not_own(subject, seat.holder)?;
     not_over(context, seat)

@@ -10,7 +10,9 @@ use indus_api::{
 use license_manager::{State, configuration, seats, step};
 use serde_bytes::ByteBuf;
 
-use crate::setting::{DAY, HOLDER, QUEUE, SECOND, STRANGER, Setting, invalid_field, limit, small};
+use crate::setting::{
+    DAY, HOLDER, QUEUE, SECOND, STRANGER, Setting, conflict, invalid_field, limit, small,
+};
 
 const TEN_YEARS: u64 = 3_650 * DAY;
 
@@ -61,10 +63,8 @@ fn decisions_are_applied_once_in_their_order() {
     let blocks = s.blocks();
     apply(&mut s, 2, &second).unwrap();
     assert_eq!(s.blocks(), blocks);
-    let stale = Err(Error::Stale {
-        current: "2".into(),
-    });
-    assert_eq!(apply(&mut s, 1, &decision(1, &small())), stale);
+    let older = apply(&mut s, 1, &decision(1, &small()));
+    assert_eq!(conflict(older), "decision 2 was applied already");
     apply(&mut s, 7, &decision(7, &small())).unwrap();
     assert_eq!(s.audit().last().unwrap(), step::CONFIGURED);
     s.reopen();

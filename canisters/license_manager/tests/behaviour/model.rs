@@ -18,7 +18,7 @@ use indus_api::{
 };
 use indus_kit::{CollectionId, Context};
 use license_manager::{applications, configuration, grants, order, reviews, rounds, seats, step};
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_bytes::ByteBuf;
 
 use crate::setting::{
@@ -63,12 +63,19 @@ enum Call {
         id: u64,
         score: u8,
     },
+    /// A round from its beginning to its end.
+    Programme {
+        first: u8,
+        scores: Vec<u8>,
+        other: bool,
+    },
     Grant {
         id: u64,
     },
-    /// To whoever is first.
-    GrantFirst {
+    /// To somebody who waits.
+    GrantWaiting {
         other: bool,
+        which: Index,
     },
     Claim {
         n: u8,
@@ -112,7 +119,9 @@ fn calls() -> impl Strategy<Value = Call> {
         1 => id().prop_map(|id| Call::Decline { id }),
         2 => (id(), 0..=100_u8).prop_map(|(id, score)| Call::Reorder { id, score }),
         2 => id().prop_map(|id| Call::Grant { id }),
-        6 => any::<bool>().prop_map(|other| Call::GrantFirst { other }),
+        4 => (PEOPLE, vec(0..=100_u8, 2..5), any::<bool>())
+            .prop_map(|(first, scores, other)| Call::Programme { first, scores, other }),
+        8 => (any::<bool>(), any::<Index>()).prop_map(|(other, which)| Call::GrantWaiting { other, which }),
         5 => (PEOPLE, seat()).prop_map(|(n, seat)| Call::Claim { n, seat }),
         2 => (PEOPLE, seat()).prop_map(|(n, seat)| Call::CheckIn { n, seat }),
         2 => seat().prop_map(|seat| Call::Suspend { seat }),
@@ -382,14 +391,31 @@ fn make(s: &mut Setting, call: Call, now: &Records) {
             })
             .err(),
         Call::Grant { id } => s.grant(id).err(),
-        Call::GrantFirst { other } => {
+        Call::Programme {
+            first,
+            scores,
+            other,
+        } => {
+            if now.open_round.is_none() {
+                let round = s.open_round().id;
+                for (n, score) in (first..PEOPLE.end).zip(scores) {
+                    if let Ok(applied) = s.apply(n, if other { OTHER } else { QUEUE }) {
+                        s.review(REVIEW, applied.content.id, score).unwrap();
+                    }
+                }
+                s.close_round(round).unwrap();
+            }
+            None
+        }
+        Call::GrantWaiting { other, which } => {
             let queue = if other { OTHER } else { QUEUE };
-            let first = now.order(queue).first().copied();
-            let ledger = now.ledger(queue);
-            let has_room = ledger.held() < ledger.quota;
-            let answer = first.map(|first| s.grant(first));
-            if let Some(answer) = &answer {
-                assert_eq!(answer.is_ok(), has_room, "{answer:?}");
+            let waiting = now.order(queue);
+            if !waiting.is_empty() {
+                let place = which.index(waiting.len());
+                let ledger = now.ledger(queue);
+                let may = place == 0 && ledger.held() < ledger.quota;
+                let answer = s.grant(waiting[place]);
+                assert_eq!(answer.is_ok(), may, "{answer:?}");
             }
             None
         }

@@ -242,8 +242,7 @@ fn a_decision_never_hits_the_next_holder() {
     let stale = s.call(OFFICE, |state, context, subject| {
         seats::suspend(state, context, subject, args)
     });
-    let current = active.application.to_string();
-    assert_eq!(stale, Err(Error::Stale { current }));
+    assert_eq!(conflict(stale), "the seat was granted for application 1");
 }
 
 #[test]
