@@ -168,7 +168,7 @@ fn question() -> Result<Guard<u64>, Error> {
     QUESTIONS.with(|questions| questions.enter(next.get()))
 }
 
-async fn suite<R: CandidType + DeserializeOwned>(
+async fn suite<R: CandidType + DeserializeOwned + 'static>(
     callee: Principal,
     method: &str,
     argument: &impl CandidType,

@@ -133,7 +133,7 @@ fn post_upgrade() {
 
 /// Any authenticated key: becomes a person, of which it is the first method, or is answered with the person that it speaks
 /// for. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn register_person(args: RegisterArgs) -> Result<Person, Error> {
     asks::seeded().await?;
@@ -141,35 +141,35 @@ async fn register_person(args: RegisterArgs) -> Result<Person, Error> {
 }
 
 /// Persons: opens a pairing of 15 minutes, and gives the code that the new device has to know.
-#[update]
+#[update(encode_with = "reply")]
 fn open_pairing() -> Result<Pairing, Error> {
     shell::update(|state: &mut Identity, context| pairing::open(state, context))
 }
 
 /// Any authenticated key that is no person's, and knows the code: offers itself as a method. Repeatable. Three wrong codes end
 /// the pairing.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn offer_method(args: OfferArgs) -> Result<(), Error> {
     shell::update(|state: &mut Identity, context| pairing::offer(state, context, args))
 }
 
 /// Persons: makes the key that was offered one of their methods. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn confirm_method(principal: Principal) -> Result<Method, Error> {
     shell::update(|state: &mut Identity, context| pairing::confirm(state, context, principal))
 }
 
 /// Persons: removes one of their methods, never the last one.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn remove_method(principal: Principal) -> Result<(), Error> {
     shell::update(|state: &mut Identity, context| methods::remove(state, context, principal))
 }
 
 /// Persons: for which organisation they act with the method that they call with; none for the only one. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn choose_office(organisation: Option<u64>) -> Result<Method, Error> {
     shell::update(|state: &mut Identity, context| {
@@ -178,7 +178,7 @@ fn choose_office(organisation: Option<u64>) -> Result<Method, Error> {
 }
 
 /// Administrators of the organisation, as the registry names them: offers a person a role. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn grant_role(args: GrantArgs) -> Result<Role, Error> {
     let find = |_: &Identity, context: &Context| {
@@ -191,14 +191,14 @@ async fn grant_role(args: GrantArgs) -> Result<Role, Error> {
 }
 
 /// The person to whom a role was offered: accepts it. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn accept_role(id: u64) -> Result<Role, Error> {
     shell::update(|state: &mut Identity, context| roles::accept(state, context, id))
 }
 
 /// Administrators of the organisation, or the role's person: takes a role back, or gives it up. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn revoke_role(args: RevokeRoleArgs) -> Result<Role, Error> {
     let find =
@@ -210,7 +210,7 @@ async fn revoke_role(args: RevokeRoleArgs) -> Result<Role, Error> {
 }
 
 /// Recovery officers: opens the recovery of a person who holds a role in their organisation. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn open_recovery(args: OpenRecoveryArgs) -> Result<Recovery, Error> {
     let find = |state: &Identity, context: &Context| subjects::office(state, context).map(Some);
@@ -222,7 +222,7 @@ async fn open_recovery(args: OpenRecoveryArgs) -> Result<Recovery, Error> {
 
 /// Recovery officers of the same organisation, another than the one who opened it: agrees to a recovery, exactly as it was
 /// read. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn approve_recovery(args: ApproveRecoveryArgs) -> Result<Recovery, Error> {
     let find = |state: &Identity, context: &Context| subjects::office(state, context).map(Some);
@@ -233,14 +233,14 @@ async fn approve_recovery(args: ApproveRecoveryArgs) -> Result<Recovery, Error> 
 }
 
 /// The person who is to be recovered, by any method: refuses, until the recovery is finished. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn veto_recovery(id: u64) -> Result<Recovery, Error> {
     shell::update(|state: &mut Identity, context| recoveries::veto(state, context, id))
 }
 
 /// The two officials of a recovery, or its new key: gives the person the new method, after the delay. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn finish_recovery(id: u64) -> Result<Recovery, Error> {
     let find = |state: &Identity, context: &Context| recoveries::asks(state, context, id).map(Some);
@@ -251,7 +251,7 @@ async fn finish_recovery(id: u64) -> Result<Recovery, Error> {
 }
 
 /// Credential issuers: issues a credential in the name of their organisation. The same key gives the same credential.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn issue_credential(args: IssueArgs) -> Result<CredentialView, Error> {
     let bytes = api::msg_arg_data();
@@ -263,7 +263,7 @@ async fn issue_credential(args: IssueArgs) -> Result<CredentialView, Error> {
 }
 
 /// Credential issuers of the organisation that issued it: takes a credential back. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn revoke_credential(args: RevokeCredentialArgs) -> Result<RevokedCredential, Error> {
     let find = |state: &Identity, context: &Context| subjects::office(state, context).map(Some);
@@ -290,61 +290,61 @@ async fn subject_of(principal: Principal) -> PhantomData<Option<Subject>> {
 }
 
 /// Persons: who they are here, asked for afresh if it has to be, so that queries know it for a minute.
-#[update]
+#[update(encode_with = "reply")]
 async fn refresh_subject() -> Result<Subject, Error> {
     asks::refresh_subject().await
 }
 
 /// Any authenticated caller: applies what the registry's governors decided about this canister's configuration. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn apply_decision(proposal: u64) -> Result<(), Error> {
     asks::apply_decision(proposal).await
 }
 
 /// Persons: what they see of themselves: methods, the open pairing, the open recovery. Not certified.
-#[query]
+#[query(encode_with = "reply")]
 fn my_person() -> Result<PersonView, Error> {
     shell::query(|state: &Identity, context| persons::view(state, context))
 }
 
 /// Everybody: a role, in any state. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_role(id: u64) -> Result<Role, Error> {
     shell::query(|state: &Identity, _| roles::get(state, id))
 }
 
 /// Everybody: a page of roles, in any state, in the order of their ids. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_roles(args: ListRolesArgs) -> Result<Page<u64, Role>, Error> {
     shell::query(|state: &Identity, _| roles::list(state, args))
 }
 
 /// The person who is recovered, and recovery officers: a recovery. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_recovery(id: u64) -> Result<Recovery, Error> {
     shell::query(|state: &Identity, context| recoveries::read(state, context, id))
 }
 
 /// The holder: a credential with its JSON. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_credential(id: u64) -> Result<CredentialView, Error> {
     shell::query(|state: &Identity, context| credentials::read(state, context, id))
 }
 
 /// Persons: a page of the credentials that they hold, in the order of their ids. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_credentials(args: PageArgs<u64>) -> Result<Page<u64, CredentialView>, Error> {
     shell::query(|state: &Identity, context| credentials::list(state, context, args))
 }
 
 /// Everybody: the configuration in force. Not certified: that is the collection `configuration`.
-#[query]
+#[query(encode_with = "reply")]
 fn get_configuration() -> Result<InForce, Error> {
     shell::query(|state: &Identity, _| state.in_force())
 }

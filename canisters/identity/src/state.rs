@@ -318,7 +318,7 @@ impl<M: Memory> State<M> {
     }
 
     /// The id of the next record of a table from which nothing is removed.
-    pub(crate) fn next_id<R: candid::CandidType + serde::de::DeserializeOwned>(
+    pub(crate) fn next_id<R: candid::CandidType + serde::de::DeserializeOwned + 'static>(
         &self,
         table: Table<R>,
     ) -> u64 {

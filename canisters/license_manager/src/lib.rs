@@ -137,21 +137,21 @@ fn post_upgrade() {
 }
 
 /// Officers: opens a round. Repeatable while it is open.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn open_round(args: OpenRoundArgs) -> Result<Round, Error> {
     suite::sensitive(|state, context, subject| rounds::open(state, context, subject, args)).await
 }
 
 /// Officers: closes a round, whose order is fixed from then on. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn close_round(id: u64) -> Result<Round, Error> {
     suite::sensitive(|state, context, subject| rounds::close(state, context, subject, id)).await
 }
 
 /// Registered persons: applies for a seat in the open round. Repeatable with the same idempotency key.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn apply(args: ApplyArgs) -> Result<Application, Error> {
     let bytes = api::msg_arg_data();
@@ -162,7 +162,7 @@ async fn apply(args: ApplyArgs) -> Result<Application, Error> {
 }
 
 /// The applicant: takes an application back. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn withdraw(application: u64) -> Result<Application, Error> {
     suite::ordinary(|state, context, subject| {
@@ -173,14 +173,14 @@ async fn withdraw(application: u64) -> Result<Application, Error> {
 
 /// Reviewers of another person and organisation than the applicant's: reviews an application of the open round, as it was
 /// read. Repeatable; replaces the reviewer's earlier review.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn review(args: ReviewArgs) -> Result<Application, Error> {
     suite::ordinary(|state, context, subject| reviews::review(state, context, subject, args)).await
 }
 
 /// Reviewers who could review it: is recused from an application of the open round. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn recuse(application: u64) -> Result<Application, Error> {
     suite::ordinary(|state, context, subject| reviews::recuse(state, context, subject, application))
@@ -188,7 +188,7 @@ async fn recuse(application: u64) -> Result<Application, Error> {
 }
 
 /// Officers whom it does not concern: turns an open application down. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn decline(args: DeclineArgs) -> Result<Application, Error> {
     suite::sensitive(|state, context, subject| applications::decline(state, context, subject, args))
@@ -197,14 +197,14 @@ async fn decline(args: DeclineArgs) -> Result<Application, Error> {
 
 /// Officers whom it does not concern: decides that an application of a closed round counts as with another score.
 /// Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn reorder(args: ReorderArgs) -> Result<Application, Error> {
     suite::sensitive(|state, context, subject| order::reorder(state, context, subject, args)).await
 }
 
 /// Officers whom it does not concern: grants a seat to the application that is first in its order. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn grant(application: u64) -> Result<Seat, Error> {
     suite::sensitive(|state, context, subject| grants::grant(state, context, subject, application))
@@ -212,28 +212,28 @@ async fn grant(application: u64) -> Result<Seat, Error> {
 }
 
 /// The person whom a seat was granted to: claims it. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn claim(seat: u64) -> Result<Seat, Error> {
     suite::sensitive(|state, context, subject| seats::claim(state, context, subject, seat)).await
 }
 
 /// The holder: shows that a seat is in use. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn check_in(seat: u64) -> Result<Seat, Error> {
     suite::ordinary(|state, context, subject| seats::check_in(state, context, subject, seat)).await
 }
 
 /// Officers whom it does not concern: suspends a licence. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn suspend(args: SeatArgs) -> Result<Seat, Error> {
     suite::sensitive(|state, context, subject| seats::suspend(state, context, subject, args)).await
 }
 
 /// Officers whom it does not concern: takes a suspension or a notice back. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn reinstate(args: SeatArgs) -> Result<Seat, Error> {
     suite::sensitive(|state, context, subject| seats::reinstate(state, context, subject, args))
@@ -241,35 +241,35 @@ async fn reinstate(args: SeatArgs) -> Result<Seat, Error> {
 }
 
 /// Officers whom it does not concern: gives notice that a seat will be reclaimed. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn reclaim(args: SeatArgs) -> Result<Seat, Error> {
     suite::sensitive(|state, context, subject| seats::reclaim(state, context, subject, args)).await
 }
 
 /// Officers whom it does not concern: lets a licence last longer. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn renew(args: RenewArgs) -> Result<Seat, Error> {
     suite::sensitive(|state, context, subject| seats::renew(state, context, subject, args)).await
 }
 
 /// Any authenticated caller: fetches a decision about this canister from the registry, and applies it. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn apply_decision(id: u64) -> Result<(), Error> {
     suite::apply_decision(api::canister_self(), id).await
 }
 
 /// Any authenticated caller: asks identity who they are, so that queries know it for a minute.
-#[update]
+#[update(encode_with = "reply")]
 async fn refresh_subject() -> Result<Subject, Error> {
     suite::refresh_subject().await
 }
 
 /// The applicant, officers, and reviewers who may review it (without what others think of it): an application. Not
 /// certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_application(id: u64) -> Result<Application, Error> {
     shell::query(|state: &Manager, context| {
@@ -278,7 +278,7 @@ fn get_application(id: u64) -> Result<Application, Error> {
 }
 
 /// Registered persons: a page of their own open applications, in the order of their ids. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_my_applications(args: PageArgs<u64>) -> Result<Page<u64, Application>, Error> {
     shell::query(|state: &Manager, context| {
@@ -287,55 +287,55 @@ fn list_my_applications(args: PageArgs<u64>) -> Result<Page<u64, Application>, E
 }
 
 /// Everybody: a page of the ids of the applications that lack reviews. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_to_review(args: PageArgs<u64>) -> Result<Page<u64, u64>, Error> {
     shell::query(|state: &Manager, _| order::list_to_review(state, args))
 }
 
 /// Everybody: a page of those that wait in a queue, in their order. Not certified: it follows from the applications.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_order(args: QueueArgs) -> Result<Page<Place, Place>, Error> {
     shell::query(|state: &Manager, _| order::list(state, args))
 }
 
 /// Everybody: a page of rounds, in the order of their ids. Not certified: that is the collection `rounds`.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_rounds(args: PageArgs<u64>) -> Result<Page<u64, Round>, Error> {
     shell::query(|state: &Manager, _| rounds::list(state, args))
 }
 
 /// Everybody: a seat in use. Not certified: that is the collection `seats`.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_seat(seat: u64) -> Result<Seat, Error> {
     shell::query(|state: &Manager, _| seats::get(state, seat))
 }
 
 /// Everybody: a page of the seats in use, in their order. Not certified: that is the collection `seats`.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_seats(args: PageArgs<u64>) -> Result<Page<u64, Seat>, Error> {
     shell::query(|state: &Manager, _| seats::list(state, args))
 }
 
 /// Everybody: whether a person may use a product now. Not certified: that is the leaf of the seat.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn check_entitlement(args: EntitlementArgs) -> Result<Option<Entitlement>, Error> {
     shell::query(|state: &Manager, context| seats::check_entitlement(state, context, args))
 }
 
 /// Everybody: the 15 quotas and what is used of each. Not certified: that is the collection `quotas`.
-#[query]
+#[query(encode_with = "reply")]
 fn list_quotas() -> Result<Vec<Ledger>, Error> {
     shell::query(|state: &Manager, _| Ok(state.ledgers().to_vec()))
 }
 
 /// Everybody: the settings that hold now. Not certified: that is the collection `settings`.
-#[query]
+#[query(encode_with = "reply")]
 fn get_settings() -> Result<Settings, Error> {
     shell::query(|state: &Manager, _| Ok(state.settings().clone()))
 }

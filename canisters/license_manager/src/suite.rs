@@ -98,7 +98,7 @@ pub(crate) async fn draw_seed() -> Result<(), Error> {
     Ok(())
 }
 
-async fn ask<R: CandidType + DeserializeOwned>(
+async fn ask<R: CandidType + DeserializeOwned + 'static>(
     callee: Principal,
     method: &str,
     argument: &impl CandidType,

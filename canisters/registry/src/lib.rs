@@ -30,7 +30,7 @@ use indus_api::{
     },
 };
 use indus_kit::{
-    Context, Definition, Kit,
+    Context, Definition, Kit, encoding,
     http::status::Metric,
     icrc21::Consent,
     shell::{self, Shell},
@@ -92,6 +92,21 @@ impl Shell for Registry {
         consent::consent(method, argument)
     }
 
+    fn prepare() {
+        encoding::prepare::<u64>();
+        encoding::prepare::<OrganisationKey>();
+        encoding::prepare::<Result<Organisation, Error>>();
+        encoding::prepare::<Option<Standing>>();
+        encoding::prepare::<Result<Proposal, Error>>();
+        encoding::prepare::<Result<Decision, Error>>();
+        encoding::prepare::<CheckAccessArgs>();
+        encoding::prepare::<Result<Access, Error>>();
+        encoding::prepare::<PageArgs<u64>>();
+        encoding::prepare::<Result<Page<u64, Organisation>, Error>>();
+        encoding::prepare::<Result<Page<u64, Proposal>, Error>>();
+        encoding::prepare::<Result<Page<u64, Service>, Error>>();
+    }
+
     fn metrics(&self) -> Vec<Metric> {
         let pending = self.pending_count();
         let open = self.open_count();
@@ -128,7 +143,7 @@ fn post_upgrade() {
 
 /// Any authenticated caller: applies for an organisation in the caller's name, which opens the proposal to admit it. The
 /// identical application, while pending, is answered again.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn apply_for_organisation(profile: OrganisationProfile) -> Result<Organisation, Error> {
     shell::update(|state: &mut Registry, context| organisations::apply(state, context, profile))
@@ -136,7 +151,7 @@ fn apply_for_organisation(profile: OrganisationProfile) -> Result<Organisation, 
 
 /// Governors; administrators, for services and rights of their organisation: opens a proposal. The identical one, while
 /// open, is answered again.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn propose(args: ProposeArgs) -> Result<Proposal, Error> {
     shell::update(|state: &mut Registry, context| proposals::propose(state, context, args))
@@ -144,49 +159,49 @@ fn propose(args: ProposeArgs) -> Result<Proposal, Error> {
 
 /// Governors, but the proposer: agrees to a proposal, exactly as it was read. The approval that meets the quorum carries it
 /// out. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn approve(args: ApproveArgs) -> Result<Proposal, Error> {
     shell::update(|state: &mut Registry, context| proposals::approve(state, context, args))
 }
 
 /// Governors, but the proposer: refuses a proposal, exactly as it was read. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn reject(args: RejectArgs) -> Result<Proposal, Error> {
     shell::update(|state: &mut Registry, context| proposals::reject(state, context, args))
 }
 
 /// Its proposer, of an application the applicant: takes a proposal back that was not carried out. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn cancel(args: CancelArgs) -> Result<Proposal, Error> {
     shell::update(|state: &mut Registry, context| proposals::cancel(state, context, args))
 }
 
 /// Any authenticated caller: carries out an approved proposal whose time has come. Repeatable.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn execute(id: u64) -> Result<Proposal, Error> {
     shell::update(|state: &mut Registry, context| proposals::execute(state, context, id))
 }
 
 /// Any authenticated caller: asks the subnet about a canister of the inventory, and records the answer if it is news.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn observe_canister(canister: Principal) -> Result<CanisterEntry, Error> {
     observe::observe(canister).await
 }
 
 /// Everybody: one organisation, in any state by its id, active or suspended by its slug. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_organisation(key: OrganisationKey) -> Result<Organisation, Error> {
     shell::query(|state: &Registry, _| organisations::get(state, key))
 }
 
 /// Everybody: a page of organisations, in any state, in the order of their ids. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_organisations(args: PageArgs<u64>) -> Result<Page<u64, Organisation>, Error> {
     shell::query(|state: &Registry, _| organisations::list(state, args))
@@ -194,7 +209,7 @@ fn list_organisations(args: PageArgs<u64>) -> Result<Page<u64, Organisation>, Er
 
 /// Everybody, canisters first of all: whether an organisation may act, and who acts for it; none if there is no such
 /// organisation. Not certified. Traps during maintenance.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn organisation_standing(id: u64) -> Option<Standing> {
     // Silence is not the answer that there is none.
@@ -203,54 +218,54 @@ fn organisation_standing(id: u64) -> Option<Standing> {
 }
 
 /// Everybody: the governors, at most 25. Not certified: that is the collection `governors`.
-#[query]
+#[query(encode_with = "reply")]
 fn list_governors() -> Result<Vec<Governor>, Error> {
     shell::query(|state: &Registry, _| state.governors())
 }
 
 /// Everybody: the quorums. Not certified: that is the collection `policies`.
-#[query]
+#[query(encode_with = "reply")]
 fn get_quorums() -> Result<Quorums, Error> {
     shell::query(|state: &Registry, _| Ok(state.governance()?.quorums()))
 }
 
 /// Everybody: one proposal. Not certified: that is the collection `proposals`.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_proposal(id: u64) -> Result<Proposal, Error> {
     shell::query(|state: &Registry, _| state.proposal(id))
 }
 
 /// Everybody: a page of proposals, in any state, in the order of their ids. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_proposals(args: PageArgs<u64>) -> Result<Page<u64, Proposal>, Error> {
     shell::query(|state: &Registry, _| proposals::list(state, args))
 }
 
 /// Everybody, canisters first of all: what a proposal decided about a canister's configuration. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_decision(id: u64) -> Result<Decision, Error> {
     shell::query(|state: &Registry, _| proposals::decision(state, id))
 }
 
 /// Everybody: one service. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_service(id: u64) -> Result<Service, Error> {
     shell::query(|state: &Registry, _| services::get(state, id))
 }
 
 /// Everybody: a page of services, in the order of their ids. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_services(args: PageArgs<u64>) -> Result<Page<u64, Service>, Error> {
     shell::query(|state: &Registry, _| services::list(state, args))
 }
 
 /// Everybody: whether an organisation may use an operation of a service now. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn check_access(args: CheckAccessArgs) -> Result<Access, Error> {
     shell::query(|state: &Registry, context| services::check(state, context, &args))
@@ -258,28 +273,28 @@ fn check_access(args: CheckAccessArgs) -> Result<Access, Error> {
 
 /// Everybody: the same with proof: the grant, the organisation and the service, or their absence, with witness and
 /// certificate.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn certified_check_access(args: CheckAccessArgs) -> Result<CertifiedRead, Error> {
     shell::certified_read::<Registry>(&services::paths(&args)?)
 }
 
 /// Everybody: a canister of the inventory. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_canister(canister: Principal) -> Result<CanisterEntry, Error> {
     shell::query(|state: &Registry, _| inventory::get(state, canister))
 }
 
 /// Everybody: a page of the inventory, in the order of its keys. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_canisters(args: PageArgs<ByteBuf>) -> Result<Page<ByteBuf, CanisterEntry>, Error> {
     shell::query(|state: &Registry, _| inventory::list(state, args))
 }
 
 /// Everybody: where the subnet is, as of the last change of its sites and nodes. Not certified: that is in `policies`.
-#[query]
+#[query(encode_with = "reply")]
 fn get_residency_statement() -> Result<ResidencyStatement, Error> {
     shell::query(|state: &Registry, _| residency::statement(state))
 }

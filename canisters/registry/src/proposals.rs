@@ -38,7 +38,7 @@ use indus_api::{
     },
 };
 use indus_kit::{
-    Context, codes,
+    Context, codes, encoding,
     text::{self, invalid},
     timers::Progress,
 };
@@ -369,7 +369,7 @@ fn ended<M: Memory>(
 
 /// The action of a proposal.
 pub(crate) fn action(proposal: &Proposal) -> Result<Action, Error> {
-    candid::decode_one(&proposal.payload).map_err(|_| codes::internal(codes::RECORD_NOT_DECODED))
+    encoding::decode(&proposal.payload).map_err(|_| codes::internal(codes::RECORD_NOT_DECODED))
 }
 
 /// The proposal that is meant, if it is the one that was read.

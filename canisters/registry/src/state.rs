@@ -46,7 +46,7 @@ use indus_api::{
 };
 use indus_kit::{
     Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table, codes,
-    subjects::ReadRule,
+    encoding, subjects::ReadRule,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -455,8 +455,8 @@ fn service_name(organisation: u64, slug: &str) -> [u8; 32] {
 }
 
 /// Candid of something that is stored.
-pub(crate) fn encoded(value: &impl candid::CandidType) -> Result<Vec<u8>, Error> {
-    candid::encode_one(value).map_err(|_| codes::internal(codes::RECORD_NOT_ENCODED))
+pub(crate) fn encoded<T: candid::CandidType + 'static>(value: &T) -> Result<Vec<u8>, Error> {
+    encoding::encode(value).map_err(|_| codes::internal(codes::RECORD_NOT_ENCODED))
 }
 
 pub(crate) fn not_found(what: &str, id: impl ToString) -> Error {

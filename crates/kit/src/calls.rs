@@ -200,7 +200,7 @@ impl Reply {
     ///
     /// # Errors
     /// [`CallError::Malformed`] if it isn't Candid of that type, or takes too much work to decode.
-    pub fn candid<R: CandidType + DeserializeOwned>(&self) -> Result<R, CallError> {
+    pub fn candid<R: CandidType + DeserializeOwned + 'static>(&self) -> Result<R, CallError> {
         arguments::decode(&self.0).map_err(|_| CallError::Malformed)
     }
 

@@ -35,13 +35,20 @@ macro_rules! standard_endpoints {
         use indus_kit::http::{HttpRequest, HttpResponse};
 
         /// Decodes the one argument of a method, or rejects the call.
-        fn argument<T: ::candid::CandidType + ::serde::de::DeserializeOwned>(bytes: Vec<u8>) -> T {
+        fn argument<T: ::candid::CandidType + ::serde::de::DeserializeOwned + 'static>(
+            bytes: Vec<u8>,
+        ) -> T {
             $crate::shell::argument(&bytes)
+        }
+
+        /// Encodes the answer of a method.
+        fn reply<T: ::candid::CandidType + 'static>(answer: T) -> Vec<u8> {
+            $crate::shell::reply(answer)
         }
 
         /// Everybody: the exact bytes at these paths (`data`/collection/key), or their absence, with witness and
         /// certificate. Records that not everybody may read are given to those who may.
-        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::ic_cdk::query(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(query)]
         fn certified_read(
             paths: Vec<Vec<serde_bytes::ByteBuf>>,
@@ -51,7 +58,7 @@ macro_rules! standard_endpoints {
 
         /// Everybody: a page of a collection in the order of its keys, with witness and certificate, so that nothing can be
         /// left out. Of records that not everybody may read, others see keys and hashes.
-        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::ic_cdk::query(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(query)]
         fn certified_list(
             args: indus_api::certified::CertifiedListArgs,
@@ -60,13 +67,13 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: the certified head of the audit log, its last block, and the root hash of each collection.
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply")]
         fn log_head() -> Result<indus_api::CertifiedRead, indus_api::Error> {
             $crate::shell::log_head::<$state>()
         }
 
         /// Everybody: proof that block `index` is in the log of `size` blocks (RFC 9162, section 2.1.3).
-        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::ic_cdk::query(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(query)]
         fn log_inclusion_proof(
             args: indus_api::audit::InclusionArgs,
@@ -75,7 +82,7 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: proof that the log of `to` blocks begins with that of `from` (RFC 9162, section 2.1.4).
-        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::ic_cdk::query(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(query)]
         fn log_consistency_proof(
             args: indus_api::audit::ConsistencyArgs,
@@ -84,7 +91,7 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: blocks of the audit log, 100 at most (ICRC-3). Traps during maintenance.
-        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::ic_cdk::query(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(query)]
         fn icrc3_get_blocks(
             ranges: Vec<indus_api::icrc3::GetBlocksArgs>,
@@ -93,7 +100,7 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: none, because no block leaves its canister (ICRC-3).
-        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::ic_cdk::query(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(query)]
         fn icrc3_get_archives(
             _args: indus_api::icrc3::GetArchivesArgs,
@@ -102,25 +109,25 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: the certificate of the last block (ICRC-3).
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply")]
         fn icrc3_get_tip_certificate() -> Option<indus_api::icrc3::TipCertificate> {
             $crate::shell::icrc3_get_tip_certificate::<$state>()
         }
 
         /// Everybody: the types of the blocks (ICRC-3).
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply")]
         fn icrc3_supported_block_types() -> Vec<indus_api::icrc3::BlockType> {
             <$state as $crate::shell::Shell>::DEFINITION.supported_block_types()
         }
 
         /// Everybody: the standards that this canister keeps to (ICRC-10).
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply")]
         fn icrc10_supported_standards() -> Vec<indus_api::icrc3::Standard> {
             $crate::endpoints::supported_standards()
         }
 
         /// Everybody: what a call would do, for the person who signs it (ICRC-21).
-        #[::ic_cdk::update(decode_with = "argument", hidden)]
+        #[::ic_cdk::update(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(update)]
         fn icrc21_canister_call_consent_message(
             request: indus_api::icrc21::ConsentMessageRequest,
@@ -129,19 +136,19 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: version, sizes and maintenance of this installation. Not certified; answered during maintenance.
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply")]
         fn service_info() -> indus_api::service::ServiceInfo {
             $crate::shell::service_info::<$state>()
         }
 
         /// Controllers: ends the maintenance after an upgrade. Repeatable.
-        #[::ic_cdk::update]
+        #[::ic_cdk::update(encode_with = "reply")]
         fn confirm_upgrade() -> Result<(), indus_api::Error> {
             $crate::shell::confirm_upgrade::<$state>()
         }
 
         /// Everybody: `/` for people, `/metrics` for Prometheus, with certified responses (HTTP gateway protocol).
-        #[::ic_cdk::query(decode_with = "argument", hidden)]
+        #[::ic_cdk::query(decode_with = "argument", encode_with = "reply", hidden)]
         #[::candid::candid_method(query)]
         fn http_request(request: HttpRequest<'static>) -> HttpResponse<'static> {
             $crate::shell::http_request::<$state>(&request)

@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
 use crate::{
-    Context, arguments, calls,
+    Context, arguments, calls, encoding,
     http::{self, HttpRequest, HttpResponse, status::Metric},
     icrc21::Consent,
     kit::{Definition, Kit},
@@ -63,6 +63,9 @@ pub trait Shell: Sized + 'static {
 
     /// What a call would do, for the person who signs it; none where it would be refused.
     fn consent(method: &str, argument: &[u8]) -> Option<Consent>;
+
+    /// [Prepares](encoding::prepare) the types of its own queries.
+    fn prepare() {}
 
     /// Numbers of the canister's own, for its pages.
     fn metrics(&self) -> Vec<Metric> {
@@ -299,9 +302,27 @@ pub const fn page_job<S: Shell>() -> Job {
 pub fn render_pages<S: Shell>() {
     let stable_bytes = api::stable_size().saturating_mul(PAGE);
     tick::<S, _>(|state, context| {
+        prepare_standard();
+        S::prepare();
         let own = state.metrics();
         state.kit_mut().render(context, stable_bytes, own);
     });
+}
+
+/// Prepares the types of the standard queries.
+fn prepare_standard() {
+    encoding::prepare::<Vec<Vec<ByteBuf>>>();
+    encoding::prepare::<CertifiedListArgs>();
+    encoding::prepare::<Result<CertifiedRead, Error>>();
+    encoding::prepare::<InclusionArgs>();
+    encoding::prepare::<ConsistencyArgs>();
+    encoding::prepare::<Result<LogProof, Error>>();
+    encoding::prepare::<Vec<GetBlocksArgs>>();
+    encoding::prepare::<GetBlocksResult>();
+    encoding::prepare::<Option<TipCertificate>>();
+    encoding::prepare::<ServiceInfo>();
+    encoding::prepare::<HttpRequest<'static>>();
+    encoding::prepare::<HttpResponse<'static>>();
 }
 
 /// A witness and the certificate over its root: the subnet gives one to queries that a node answers alone.
@@ -320,8 +341,14 @@ fn with_certificate<S: Shell>(witness: Vec<u8>) -> Result<CertifiedRead, Error> 
 
 /// Decodes the one argument of a method, or rejects the call.
 #[must_use]
-pub fn argument<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> T {
+pub fn argument<T: CandidType + DeserializeOwned + 'static>(bytes: &[u8]) -> T {
     arguments::decode(bytes).unwrap_or_else(|refused| api::trap(refused.to_string()))
+}
+
+/// Encodes the answer of a method.
+#[must_use]
+pub fn reply<T: CandidType + 'static>(answer: T) -> Vec<u8> {
+    encoding::encode(&answer).unwrap_or_else(|error| api::trap(error.to_string()))
 }
 
 fn certify<S: Shell>(state: &mut S) {

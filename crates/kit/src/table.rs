@@ -3,7 +3,7 @@
 //! A record's type is a variant whose tag is its version. [`Table::put`] makes the change of an event; nothing is written
 //! but by [`Certified::record`], so reads and events can't disagree.
 //!
-//! Cost: that of the collection, and of Candid: some tens of thousands of instructions a record.
+//! Cost: that of the collection, and of [`encoding`].
 
 use std::marker::PhantomData;
 
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Certified, Change, CollectionId,
     codes::{RECORD_NOT_DECODED, RECORD_NOT_ENCODED, internal},
+    encoding,
     paging::PageRequest,
 };
 
@@ -28,7 +29,7 @@ pub struct Table<R> {
     record: PhantomData<fn() -> R>,
 }
 
-impl<R: CandidType + DeserializeOwned> Table<R> {
+impl<R: CandidType + DeserializeOwned + 'static> Table<R> {
     /// The collection at this place of the canister's list.
     #[must_use]
     pub const fn new(place: usize) -> Self {
@@ -105,7 +106,7 @@ impl<R: CandidType + DeserializeOwned> Table<R> {
     /// # Errors
     /// [`Error::Internal`] if it can't be encoded.
     pub fn put(&self, key: &[u8], record: &R) -> Result<Change, Error> {
-        let record = candid::encode_one(record).map_err(|_| internal(RECORD_NOT_ENCODED))?;
+        let record = encoding::encode(record).map_err(|_| internal(RECORD_NOT_ENCODED))?;
         Ok(Change {
             collection: self.id,
             key: key.to_vec(),
@@ -130,6 +131,6 @@ pub fn id_of(key: &[u8]) -> u64 {
     key.try_into().map_or(0, u64::from_be_bytes)
 }
 
-fn decoded<R: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<R, Error> {
-    candid::decode_one(bytes).map_err(|_| internal(RECORD_NOT_DECODED))
+fn decoded<R: CandidType + DeserializeOwned + 'static>(bytes: &[u8]) -> Result<R, Error> {
+    encoding::decode(bytes).map_err(|_| internal(RECORD_NOT_DECODED))
 }

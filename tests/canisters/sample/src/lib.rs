@@ -137,34 +137,34 @@ fn post_upgrade(trap: bool) {
 }
 
 /// Any authenticated caller: a note that is written when the peer has given its stamp.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn file_note(args: NoteArgs) -> Result<Note, Error> {
     peer::file_note(args, &api::msg_arg_data()).await
 }
 
 /// Any authenticated caller: a note that is written at once, and gets its stamp in the end.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn post_note(args: NoteArgs) -> Result<Note, Error> {
     peer::post_note(args, &api::msg_arg_data()).await
 }
 
 /// Whom the peer knows: keeps a letter, and returns its id.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn keep_letter(args: LetterArgs) -> Result<u64, Error> {
     peer::keep_letter(args, &api::msg_arg_data()).await
 }
 
 /// Any authenticated caller: asks the peer who they are, so that queries know it for a minute.
-#[update]
+#[update(encode_with = "reply")]
 async fn refresh_subject() -> Result<Subject, Error> {
     peer::refresh_subject().await
 }
 
 /// Whom the letter is of, their organisation, clerks: a letter. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn read_letter(id: u64) -> Result<Letter, Error> {
     shell::query(|desk: &Desk, context| {
@@ -173,21 +173,21 @@ fn read_letter(id: u64) -> Result<Letter, Error> {
 }
 
 /// Everybody: a note. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_note(id: u64) -> Result<Note, Error> {
     shell::query(|desk: &Desk, _| notes::get(desk, id))
 }
 
 /// Everybody: a page of notes, in the order of their ids. Not certified.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn list_notes(args: PageArgs<u64>) -> Result<Page<u64, Note>, Error> {
     shell::query(|desk: &Desk, _| notes::list(desk, args))
 }
 
 /// Everybody: what is not done yet.
-#[query]
+#[query(encode_with = "reply")]
 fn work() -> Result<Work, Error> {
     let last_runs = timers::last_runs().into_iter();
     shell::query(|desk: &Desk, _| {
@@ -213,14 +213,14 @@ async fn stamp(operation: ByteBuf) -> PhantomData<Result<u64, Error>> {
 }
 
 /// Canisters: who somebody is.
-#[query(decode_with = "argument", hidden)]
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn subject_of(caller: Principal) -> Option<Subject> {
     shell::query(|desk: &Desk, _| Ok(desk.person(caller))).unwrap_or_default()
 }
 
 /// Tests: says who somebody is.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 fn set_person(args: PersonArgs) -> Result<(), Error> {
     shell::update(|desk: &mut Desk, _| desk.set_person(args.caller, args.subject.as_ref()))
@@ -241,7 +241,7 @@ fn end(ending: Ending) {
 }
 
 /// Tests: tries to call the peer while a note is uncommitted.
-#[update(decode_with = "argument", hidden)]
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(update)]
 async fn call_uncommitted(args: NoteArgs) -> Result<Note, Error> {
     peer::call_uncommitted(args).await

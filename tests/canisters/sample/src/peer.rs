@@ -158,7 +158,7 @@ pub(crate) async fn refresh_subject() -> Result<Subject, Error> {
     .await
 }
 
-async fn suite<R: CandidType + DeserializeOwned>(
+async fn suite<R: CandidType + DeserializeOwned + 'static>(
     callee: Principal,
     method: &str,
     argument: &impl CandidType,

@@ -225,6 +225,8 @@ pub(crate) fn encoded(value: &impl CandidType) -> Result<Vec<u8>, Error> {
     candid::encode_one(value).map_err(|_| codes::internal(RECORD_NOT_ENCODED))
 }
 
-pub(crate) fn decoded<T: CandidType + DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn decoded<T: CandidType + DeserializeOwned + 'static>(
+    bytes: &[u8],
+) -> Result<T, Error> {
     candid::decode_one(bytes).map_err(|_| codes::internal(RECORD_NOT_DECODED))
 }
