@@ -5,9 +5,11 @@
 
 mod audit;
 mod bounded;
+mod commands;
 mod console;
 mod failure;
 mod hierarchy;
+mod key_file;
 mod known;
 mod labels;
 mod latency;
@@ -47,6 +49,8 @@ enum Command {
     Verify(verify::Options),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Key(commands::key::Command),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
             .map_err(|error| (error.exit_code(), error.to_string())),
         Command::Prove(options) => ended(runtime.block_on(prove::prove(options, &mut console))),
         Command::Audit(command) => ended(runtime.block_on(audit::audit(command, &mut console))),
+        Command::Key(command) => ended(commands::key::key(&command, &mut console)),
         Command::Verify(options) => ended(verify::verify(&options, &mut console)),
     };
     // A file that doesn't end (a pipe, a terminal) may still be being read.

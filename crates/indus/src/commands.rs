@@ -1,0 +1,3 @@
+//! Commands for agencies, one file a noun.
+
+pub(crate) mod key;
