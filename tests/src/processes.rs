@@ -32,6 +32,8 @@ impl Run {
             .arg(crate::project())
             .arg("--trust")
             .arg(folder.path().join("trust.json"))
+            // The seats are a test of their own: they take as long as all the rest.
+            .args(["--applicants", "0"])
             .args(arguments)
             .env("TMPDIR", folder.path())
             .stdin(Stdio::null())

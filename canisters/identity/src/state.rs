@@ -105,9 +105,9 @@ const CALLER_LIMIT: Limit = Limit {
     burst: 30,
     interval_ns: 2_000_000_000,
 };
-/// Registrations of all: six hundred at once, then ten a second.
+/// Registrations of all: three thousand at once (a programme's applicants on its first day), then ten a second.
 const REGISTRATION_LIMIT: Limit = Limit {
-    burst: 600,
+    burst: 3_000,
     interval_ns: 100_000_000,
 };
 

@@ -24,6 +24,7 @@ mod export;
 mod key;
 mod metrics;
 mod registry;
+mod suite;
 mod trust;
 
 pub use audit::AuditReport;
@@ -40,4 +41,5 @@ pub use registry::{
 };
 /// Addresses of networks.
 pub use reqwest::Url;
+pub use suite::SuiteCanister;
 pub use trust::{MAX_TRUST_FILE_BYTES, TrustFile, TrustFileError};

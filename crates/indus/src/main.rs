@@ -13,6 +13,7 @@ mod key_file;
 mod known;
 mod labels;
 mod latency;
+mod licensing;
 mod localnet;
 mod organisations;
 mod proof;
@@ -44,6 +45,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(args_override_self = true)]
     Up(up::Options),
     Prove(prove::Options),
     Verify(verify::Options),

@@ -29,6 +29,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::console::Console;
+use crate::licensing::{self, LicensingError, Modules, Setting};
 use crate::localnet::{self, Localnet, LocalnetError, Status};
 use crate::organisations::{CsvError, Organisations};
 use crate::readback;
@@ -66,6 +67,9 @@ pub(crate) struct Options {
     /// Where the trust file is written [default: .indus/trust.json in the project].
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// Synthetic applicants for the seats of the license manager; 0 leaves identity and the license manager out.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    applicants: usize,
     /// Port of the HTTP interface, 0 for any free one [default: 8000, with --once 0].
     #[arg(long, value_name = "N")]
     port: Option<u16>,
@@ -89,7 +93,7 @@ pub(crate) enum UpError {
     Signals(io::Error),
     #[error("{step} ended abnormally: {reason}")]
     Aborted { step: &'static str, reason: String },
-    #[error("no module of registry: {}: {reason}; scripts/build makes it", path.display())]
+    #[error("no module: {}: {reason}; scripts/build makes it", path.display())]
     Module { path: PathBuf, reason: io::Error },
     #[error(transparent)]
     Localnet(#[from] LocalnetError),
@@ -108,6 +112,8 @@ pub(crate) enum UpError {
     Unverified { verified: usize, total: usize },
     #[error("the registry as a whole could not be verified: {0}")]
     Whole(#[from] WholeError),
+    #[error("licences: {0}")]
+    Licensing(#[from] LicensingError),
     #[error("ended by {}; no process is left", .0.name())]
     Signal(Signal),
 }
@@ -157,6 +163,9 @@ struct Inputs {
     organisations: Organisations,
     trust_file: PathBuf,
     registry: Vec<u8>,
+    identity: Vec<u8>,
+    license_manager: Vec<u8>,
+    applicants: usize,
     localnet: PathBuf,
 }
 
@@ -166,6 +175,7 @@ impl Inputs {
             once,
             organisations,
             trust,
+            applicants,
             port,
             canisters,
             localnet,
@@ -175,18 +185,21 @@ impl Inputs {
             |path: Option<PathBuf>, default: &str| path.unwrap_or_else(|| below(&project, default));
         let organisations_file = in_project(organisations, "data/organisations.csv");
         let organisations = Organisations::load(&organisations_file)?;
-        let module = in_project(canisters, "target/canisters").join("registry.wasm.gz");
-        let registry = fs::read(&module).map_err(|reason| UpError::Module {
-            path: module,
-            reason,
-        })?;
+        let canisters = in_project(canisters, "target/canisters");
+        let module = |name: &str| {
+            let path = canisters.join(format!("{name}.wasm.gz"));
+            fs::read(&path).map_err(|reason| UpError::Module { path, reason })
+        };
         Ok(Self {
             once,
             port: port.unwrap_or(if once { 0 } else { DEFAULT_PORT }),
             organisations_file,
             organisations,
             trust_file: in_project(trust, ".indus/trust.json"),
-            registry,
+            registry: module("registry")?,
+            identity: module("identity")?,
+            license_manager: module("license_manager")?,
+            applicants,
             localnet: localnet::find(localnet.as_deref())?,
         })
     }
@@ -255,7 +268,8 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     ));
 
     let applicant = RegistryClient::new(Connection::open(trust.clone())?)?;
-    let approving = governors.iter().take(APPROVALS as usize);
+    let keys = governors;
+    let approving = keys.iter().take(APPROVALS as usize);
     let governors = approving
         .map(|key| RegistryClient::new(applicant.connection().signing_as(key)))
         .collect::<Result<Vec<_>, _>>()?;
@@ -263,6 +277,32 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         registration::register(&inputs.organisations, &applicant, &governors, console)
             .await
             .map_err(|(slug, reason)| UpError::Registration { slug, reason })?;
+
+    let mut licences = None;
+    if inputs.applicants > 0 {
+        let mut setting = Setting {
+            connection: Connection::open(trust.clone())?,
+            deployer: deployment,
+            effective_canister: status.default_effective_canister_id,
+            registry,
+            administrators: &keys,
+            applicants: inputs.applicants,
+        };
+        let modules = Modules {
+            identity: inputs.identity.clone(),
+            license_manager: inputs.license_manager.clone(),
+        };
+        let canisters = licensing::deploy(&setting, modules).await?;
+        trust
+            .canisters
+            .insert(String::from("identity"), canisters.identity);
+        trust
+            .canisters
+            .insert(String::from("license_manager"), canisters.license_manager);
+        trust.save(&inputs.trust_file).map_err(ClientError::from)?;
+        setting.connection = Connection::open(trust.clone())?;
+        licences = Some(licensing::run(&setting, console).await?);
+    }
 
     let pinned = TrustFile::load(&inputs.trust_file).map_err(ClientError::from)?;
     if pinned != trust {
@@ -287,6 +327,9 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         registry,
     };
     for line in summary::costs(&costs) {
+        console.line(line);
+    }
+    for line in licences.iter().flat_map(licensing::summary) {
         console.line(line);
     }
     for (slug, error) in read_back.refused.iter().take(MAX_REFUSALS_SHOWN) {
