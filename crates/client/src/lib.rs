@@ -36,7 +36,7 @@ pub use export::{Export, key_before};
 pub use key::Key;
 pub use metrics::{LocalnetMetrics, MethodCounts};
 pub use registry::{
-    CertifiedOrganisation, CertifiedOrganisationPage, CertifiedProposal, PayloadHash,
+    Certified, CertifiedOrganisation, CertifiedOrganisationPage, CertifiedProposal, PayloadHash,
     RegistryClient,
 };
 /// Addresses of networks.

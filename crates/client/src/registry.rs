@@ -5,16 +5,18 @@
 //! certified ([`proposal`](RegistryClient::proposal)), look at what it would do, and approve exactly that
 //! ([`approve`](RegistryClient::approve) with its hash).
 
+mod records;
+
 use std::fmt;
 
 use candid::{CandidType, Principal};
 use indus_api::certified::CertifiedListArgs;
 use indus_api::paging::{Page, PageArgs};
 use indus_api::registry::{
-    Access, Action, ApproveArgs, CancelArgs, CanisterEntry, CheckAccessArgs, GRANTS, Governor,
-    GrantRecord, ORGANISATIONS, Organisation, OrganisationKey, OrganisationProfile,
-    OrganisationRecord, PROPOSALS, Proposal, ProposalRecord, ProposeArgs, RejectArgs, SERVICES,
-    ServiceRecord, access, grant_key, id_key, organisation_key, organisation_path, path,
+    Access, Action, ApproveArgs, CancelArgs, CanisterEntry, CheckAccessArgs, Governor, GrantRecord,
+    ORGANISATIONS, Organisation, OrganisationKey, OrganisationProfile, OrganisationRecord,
+    PROPOSALS, Proposal, ProposalRecord, ProposeArgs, RejectArgs, ServiceRecord, access, id_key,
+    organisation_key, organisation_path, path,
 };
 use indus_api::service::ServiceInfo;
 use indus_api::{CertifiedRead, Error};
@@ -27,6 +29,8 @@ use crate::audited::{AuditedCanister, CERTIFIED_LIST, CertifiedPage, CertifiedRe
 use crate::connection::{CERTIFIED_READ, Connection, accepted, decode, unverified};
 use crate::error::ClientError;
 use crate::export::Export;
+
+pub use records::Certified;
 
 /// SHA-256 of a proposal's payload: what an approval binds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -205,12 +209,21 @@ impl RegistryClient {
 
     /// Whether an organisation may use an operation of a service, from certified records, at the time of their certificate.
     pub async fn access(&self, args: &CheckAccessArgs) -> Result<(Access, Time), ClientError> {
+        let answer = self.access_answer_unverified(args).await?;
+        self.verify_access(args, &answer)
+    }
+
+    /// The answer with its proof, for [`verify_access`](Self::verify_access).
+    pub async fn access_answer_unverified(
+        &self,
+        args: &CheckAccessArgs,
+    ) -> Result<CertifiedRead, ClientError> {
         let method = "certified_check_access";
         let (answer,): (Result<CertifiedRead, Error>,) = self
             .connection
             .query_unverified(self.canister, method, (args,))
             .await?;
-        self.verify_access(args, &accepted(method, answer)?)
+        accepted(method, answer)
     }
 
     /// The same from an answer that was kept, without the network.
@@ -221,11 +234,10 @@ impl RegistryClient {
     ) -> Result<(Access, Time), ClientError> {
         let method = "certified_check_access";
         let (certificate, witness) = self.connection.verify(self.canister, method, answer)?;
-        let organisation: Option<OrganisationRecord> =
-            leaf(&witness, &organisation_path(args.organisation))?;
-        let service = leaf(&witness, &path(SERVICES, &id_key(args.service)))?;
-        let key = grant_key(args.service, args.organisation);
-        let grant = leaf(&witness, &path(GRANTS, &key))?;
+        let [organisation, service, grant] = Self::access_paths(args);
+        let organisation: Option<OrganisationRecord> = leaf(&witness, &organisation)?;
+        let service = leaf(&witness, &service)?;
+        let grant = leaf(&witness, &grant)?;
         let at = certificate.time();
         let organisation = organisation.map(OrganisationRecord::into_current);
         let service = service.map(|ServiceRecord::V1(service)| service);

@@ -53,6 +53,12 @@ enum Command {
     Audit(audit::Command),
     #[command(subcommand)]
     Key(commands::key::Command),
+    #[command(name = "org")]
+    Organisation(commands::organisation::Command),
+    Service(commands::service::Command),
+    Access(commands::access::Command),
+    Canister(commands::canister::Command),
+    Site(commands::site::Command),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +81,21 @@ fn main() -> ExitCode {
         Command::Prove(options) => ended(runtime.block_on(prove::prove(options, &mut console))),
         Command::Audit(command) => ended(runtime.block_on(audit::audit(command, &mut console))),
         Command::Key(command) => ended(commands::key::key(&command, &mut console)),
+        Command::Organisation(command) => {
+            ended(runtime.block_on(commands::organisation::organisation(command, &mut console)))
+        }
+        Command::Service(command) => {
+            ended(runtime.block_on(commands::service::service(command, &mut console)))
+        }
+        Command::Access(command) => {
+            ended(runtime.block_on(commands::access::access(command, &mut console)))
+        }
+        Command::Canister(command) => {
+            ended(runtime.block_on(commands::canister::canister(command, &mut console)))
+        }
+        Command::Site(command) => {
+            ended(runtime.block_on(commands::site::site(command, &mut console)))
+        }
         Command::Verify(options) => ended(verify::verify(&options, &mut console)),
     };
     // A file that doesn't end (a pipe, a terminal) may still be being read.

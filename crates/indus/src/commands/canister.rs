@@ -1,0 +1,99 @@
+//! `indus canister`: the inventory of canisters.
+
+use candid::Principal;
+use clap::{Args, Subcommand};
+use indus_api::registry::CanisterEntry;
+
+use crate::commands::network::Network;
+use crate::commands::sheet::{self, Fields};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::when;
+
+/// Canisters of the inventory: list them, show one, have the registry look at one.
+#[derive(Args)]
+pub(crate) struct Command {
+    #[command(flatten)]
+    network: Network,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Lists all, certified.
+    List,
+    /// Shows one, certified.
+    Show {
+        #[arg(value_name = "CANISTER")]
+        canister: Principal,
+    },
+    /// Has the registry ask the subnet what one runs and who controls it, and record the answer.
+    Observe {
+        #[arg(value_name = "CANISTER")]
+        canister: Principal,
+    },
+}
+
+/// Does it.
+pub(crate) async fn canister(command: Command, console: &mut Console) -> Result<(), Failure> {
+    let Command { network, verb } = command;
+    match verb {
+        Verb::List => {
+            let found = network.registry()?.canisters().await;
+            let mut found = found.map_err(Failure::failed)?;
+            found
+                .value
+                .sort_by(|a, b| a.profile.name.cmp(&b.profile.name));
+            let things = found.value.iter().map(fields).collect();
+            let columns = ["canister", "name", "organisation", "data_class", "drift"];
+            let at = Some(found.certified_at);
+            sheet::list(&columns, things, at, network.json, console);
+        }
+        Verb::Show { canister } => {
+            let found = network.registry()?.canister_entry(canister).await;
+            let found = found.map_err(Failure::failed)?;
+            let Some(entry) = found.value else {
+                return Err(Failure::Failed(format!(
+                    "{canister} is not in the inventory"
+                )));
+            };
+            let mut shown = fields(&entry);
+            shown.push(("certified_at", when::utc(found.certified_at).into()));
+            sheet::show(shown, network.json, console);
+        }
+        Verb::Observe { canister } => {
+            let entry = network.signing()?.observe(canister).await;
+            let entry = entry.map_err(Failure::failed)?;
+            sheet::show(fields(&entry), network.json, console);
+        }
+    }
+    Ok(())
+}
+
+fn fields(entry: &CanisterEntry) -> Fields {
+    let profile = &entry.profile;
+    let hash = |hash: &Option<serde_bytes::ByteBuf>| hash.as_ref().map(|hash| sheet::bytes(hash));
+    let seen = entry.observation.as_ref();
+    vec![
+        ("canister", profile.canister.to_text().into()),
+        ("name", profile.name.clone().into()),
+        ("organisation", profile.organisation.into()),
+        ("data_class", format!("{:?}", profile.data_class).into()),
+        ("drift", format!("{:?}", entry.drift).into()),
+        ("declared_module", hash(&profile.module_hash).into()),
+        (
+            "observed_module",
+            seen.and_then(|seen| hash(&seen.module_hash)).into(),
+        ),
+        (
+            "controllers",
+            seen.map(|seen| sheet::principals(&seen.controllers)).into(),
+        ),
+        ("since", seen.map(|seen| sheet::time(seen.since_ns)).into()),
+        (
+            "observed_at",
+            seen.map(|seen| sheet::time(seen.at_ns)).into(),
+        ),
+    ]
+}

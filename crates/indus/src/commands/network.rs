@@ -1,0 +1,52 @@
+//! Which network a command works on, as whom, and for whom it prints.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indus_client::{Connection, RegistryClient, TrustFile};
+
+use crate::failure::Failure;
+use crate::key_file;
+
+#[derive(Args)]
+pub(crate) struct Network {
+    /// The network's trust file: its address, root key, and canisters.
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        default_value = ".indus/trust.json"
+    )]
+    trust: PathBuf,
+    /// The key to sign with, as `indus key new` writes it; reading needs none.
+    #[arg(long, value_name = "FILE", global = true)]
+    key: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Network {
+    /// The registry, to read.
+    pub(crate) fn registry(&self) -> Result<RegistryClient, Failure> {
+        RegistryClient::new(self.connection()?).map_err(|error| Failure::file(&self.trust, error))
+    }
+
+    /// The registry, to sign calls to.
+    pub(crate) fn signing(&self) -> Result<RegistryClient, Failure> {
+        let Some(path) = &self.key else {
+            return Err(Failure::Usage(String::from(
+                "this is signed: name a key file with --key; `indus key new FILE` makes one",
+            )));
+        };
+        let key = key_file::read(path).map_err(|error| Failure::file(path, error))?;
+        RegistryClient::new(self.connection()?.signing_as(&key))
+            .map_err(|error| Failure::file(&self.trust, error))
+    }
+
+    fn connection(&self) -> Result<Connection, Failure> {
+        let trust =
+            TrustFile::load(&self.trust).map_err(|error| Failure::Usage(error.to_string()))?;
+        Connection::open(trust).map_err(Failure::failed)
+    }
+}
