@@ -7,6 +7,7 @@ pub(crate) mod canister;
 pub(crate) mod key;
 mod network;
 pub(crate) mod organisation;
+pub(crate) mod proposal;
 pub(crate) mod service;
 mod sheet;
 pub(crate) mod site;

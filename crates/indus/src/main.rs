@@ -55,6 +55,7 @@ enum Command {
     Key(commands::key::Command),
     #[command(name = "org")]
     Organisation(commands::organisation::Command),
+    Proposal(commands::proposal::Command),
     Service(commands::service::Command),
     Access(commands::access::Command),
     Canister(commands::canister::Command),
@@ -83,6 +84,9 @@ fn main() -> ExitCode {
         Command::Key(command) => ended(commands::key::key(&command, &mut console)),
         Command::Organisation(command) => {
             ended(runtime.block_on(commands::organisation::organisation(command, &mut console)))
+        }
+        Command::Proposal(command) => {
+            ended(runtime.block_on(commands::proposal::proposal(command, &mut console)))
         }
         Command::Service(command) => {
             ended(runtime.block_on(commands::service::service(command, &mut console)))
