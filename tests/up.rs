@@ -51,6 +51,20 @@ fn every_organisation_is_registered_and_verified() {
 }
 
 #[test]
+fn seats_are_applied_for_granted_claimed_and_recounted() {
+    let mut run = Run::start(&["--once", "--applicants", "60"]);
+    run.read_until("licences:      60 applications to 60 claims in ");
+    run.read_until(
+        "recounted:     60 seats held by 60 persons, 0 waiting, none overtaken; logs of 100 and 243 blocks replayed to \
+         the certified roots of identity and license_manager",
+    );
+    let trust = TrustFile::load(&run.folder().join("trust.json")).unwrap();
+    assert_eq!(trust.canisters.len(), 3);
+    let (status, _, stderr) = run.end();
+    assert!(status.success(), "{stderr}");
+}
+
+#[test]
 fn without_once_it_serves_until_it_is_told_to_stop() {
     let mut run = Run::start(&["--port", "0"]);
     run.read_until("145 of 145 records verified offline");

@@ -8,7 +8,8 @@
 //! Invariants
 //! - Input files are checked before anything is started or written.
 //! - The root key comes from the status file of the localnet that was started here, and from nowhere else.
-//! - Secret keys live in memory only, and end with the command.
+//! - Secret keys live in memory only, and end with the command; but the governors' keys of a registry that goes on serving are
+//!   key files beside the trust file, for `indus proposal`. They are worth nothing without that localnet.
 //! - However it ends, localnet has ended before.
 
 use std::fs;
@@ -29,6 +30,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::console::Console;
+use crate::key_file;
 use crate::licensing::{self, LicensingError, Modules, Setting};
 use crate::localnet::{self, Localnet, LocalnetError, Status};
 use crate::organisations::{CsvError, Organisations};
@@ -95,6 +97,8 @@ pub(crate) enum UpError {
     Aborted { step: &'static str, reason: String },
     #[error("no module: {}: {reason}; scripts/build makes it", path.display())]
     Module { path: PathBuf, reason: io::Error },
+    #[error("keys can't be written into {}: {reason}", folder.display())]
+    Keys { folder: PathBuf, reason: String },
     #[error(transparent)]
     Localnet(#[from] LocalnetError),
     #[error(transparent)]
@@ -251,7 +255,17 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         inputs.trust_file.display()
     ));
 
-    let governors: Vec<Key> = FOUNDERS.iter().map(|_| Key::generate()).collect();
+    let governors = if inputs.once {
+        FOUNDERS.iter().map(|_| Key::generate()).collect()
+    } else {
+        let folder = inputs.trust_file.with_file_name("keys");
+        let keys = written_keys(&folder)?;
+        console.line(format_args!(
+            "keys:          {} (the five governors of this localnet)",
+            folder.display()
+        ));
+        keys
+    };
     let anonymous = Connection::open(trust.clone())?;
     let deployment = Deployment::new(anonymous.signing_as(&Key::generate()));
     let registry = deployment
@@ -384,6 +398,27 @@ fn founding(governors: &[Key]) -> InitArgs {
             },
         },
     }
+}
+
+/// New keys of the governors, in files of this folder; those of an earlier localnet go.
+fn written_keys(folder: &Path) -> Result<Vec<Key>, UpError> {
+    let unwritten = |reason: io::Error| UpError::Keys {
+        folder: folder.into(),
+        reason: reason.to_string(),
+    };
+    fs::create_dir_all(folder).map_err(unwritten)?;
+    let key = |number: usize| {
+        let path = folder.join(format!("governor-{number}.key"));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(error)),
+            _ => {}
+        }
+        key_file::write(&path).map_err(|error| UpError::Keys {
+            folder: folder.into(),
+            reason: error.to_string(),
+        })
+    };
+    (1..=FOUNDERS.len()).map(key).collect()
 }
 
 /// What is trusted about the localnet of `status`, before anything is deployed on it.
