@@ -47,6 +47,16 @@ pub fn registry_module() -> Vec<u8> {
     module("registry", "scripts/build")
 }
 
+/// The module of identity.
+pub fn identity_module() -> Vec<u8> {
+    module("identity", "scripts/build")
+}
+
+/// The license manager's module.
+pub fn license_manager_module() -> Vec<u8> {
+    module("license_manager", "scripts/build")
+}
+
 /// The module of the sample canister, which uses all of the kit.
 pub fn sample_module() -> Vec<u8> {
     module("sample", "scripts/build sample")

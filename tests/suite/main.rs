@@ -1,0 +1,14 @@
+//! Registry, identity and license manager together, on one subnet, through the PocketIC server.
+//!
+//! Whatever a test does, its end is the same: the log of each canister is replayed to its certified roots
+//! ([`suite::Suite`]).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod decisions;
+mod drift;
+mod faults;
+mod licences;
+mod standings;
+mod suite;
+mod upgrades;
