@@ -59,14 +59,18 @@ pub(crate) async fn standing(
     }
 }
 
-/// Who a principal speaks for, for a canister of the suite or themselves; none for everybody else, and for nobody.
+/// Who a principal speaks for, for a canister of the suite or themselves; none for everybody else, and for nobody. A canister
+/// of the suite is told what holds now; a person, what held within the last minute.
 pub(crate) async fn subject_of(principal: Principal) -> Result<Option<Subject>, Error> {
     let find = |state: &mut Identity, context: &Context| {
         if !subjects::may_ask(state, context, principal)? {
             return Ok(Found::Nobody);
         }
+        if context.caller != principal {
+            return subjects::find_afresh(state, principal, context.time_ns, None);
+        }
         let found = subjects::find(state, principal, context.time_ns)?;
-        if matches!(found, Found::Asks(_)) && context.caller == principal {
+        if matches!(found, Found::Asks(_)) {
             state.limits.take(context, None, 1)?;
         }
         Ok(found)
@@ -76,12 +80,12 @@ pub(crate) async fn subject_of(principal: Principal) -> Result<Option<Subject>, 
         Found::Person(subject) => return Ok(Some(subject)),
         Found::Asks(organisation) => organisation,
     };
-    ask(organisation).await?;
+    let standing = ask(organisation).await?;
     let find = |state: &mut Identity, context: &Context| {
         if !subjects::may_ask(state, context, principal)? {
             return Ok(Found::Nobody);
         }
-        subjects::find(state, principal, context.time_ns)
+        subjects::find_afresh(state, principal, context.time_ns, standing.as_ref())
     };
     match shell::update(find)? {
         Found::Nobody => Ok(None),

@@ -5,7 +5,8 @@
 //! changed. Everything else runs natively over a [`State`].
 //!
 //! Other canisters of the suite call **`subject_of`**, an update: it asks the registry where the person's organisation stands
-//! if that is not known from the last minute, and rejects the call rather than answer with what might be outdated.
+//! now, because they keep the answer for a minute themselves, and rejects the call rather than answer with what might be
+//! outdated.
 //!
 //! Signing credentials by the canister itself (the label `sig` of the certified tree) is not part of this version: what
 //! secures a credential is its leaf with the subnet's certificate ([`credentials`]).

@@ -8,8 +8,8 @@
 //!
 //! Invariants:
 //! - An answer's age counts from before its question was sent; one that is [`LIFETIME_NS`] old is none. So a suspension
-//!   holds here at most that long after the registry decided on it, and for grants, recoveries and credentials, which
-//!   always ask, at once.
+//!   holds here at most that long after the registry decided on it; and for grants, recoveries, credentials and the
+//!   canisters of the suite, for which it is always asked, at once.
 //! - An answer to an older question never replaces one to a newer question.
 //! - There are at most [`MAX_ENTRIES`]; the one that expires first makes room. They are in the heap, and gone after an
 //!   upgrade.

@@ -3,7 +3,8 @@
 //! ```text
 //! principal ── method ── person ── offices (roles held now, by organisation) ── the method's office, or the only one
 //!                                                        │
-//!                     Subject ◄── roles count while ── standing of that organisation, at most a minute old
+//!                     Subject ◄── roles count while ── standing of that organisation: asked for now, if a canister of
+//!                                                      the suite wants to know; at most a minute old otherwise
 //! ```
 //!
 //! Invariant: it fails closed. Where the standing is not known, nobody is told anything but that the registry has to be asked.
@@ -37,7 +38,7 @@ pub enum Found {
     Asks(u64),
 }
 
-/// Who a principal speaks for.
+/// Who a principal speaks for, by what is remembered of where organisations stand.
 ///
 /// # Errors
 /// [`Error::Internal`] if stored bytes are no record.
@@ -45,6 +46,33 @@ pub fn find<M: Memory>(
     state: &State<M>,
     principal: Principal,
     time_ns: u64,
+) -> Result<Found, Error> {
+    find_by(state, principal, time_ns, |organisation| {
+        state.standings.fresh(organisation, time_ns)
+    })
+}
+
+/// Who a principal speaks for, by what the registry has just said; nothing yet, before it is asked. For the canisters of the
+/// suite, which remember the answer themselves: two memories of a minute, one behind the other, would be two minutes.
+///
+/// # Errors
+/// [`Error::Internal`] if stored bytes are no record.
+pub fn find_afresh<M: Memory>(
+    state: &State<M>,
+    principal: Principal,
+    time_ns: u64,
+    standing: Option<&Standing>,
+) -> Result<Found, Error> {
+    find_by(state, principal, time_ns, |organisation| {
+        standing.filter(|standing| standing.organisation == organisation)
+    })
+}
+
+fn find_by<'a, M: Memory>(
+    state: &State<M>,
+    principal: Principal,
+    time_ns: u64,
+    standing_of: impl FnOnce(u64) -> Option<&'a Standing>,
 ) -> Result<Found, Error> {
     let Some(method) = methods::find(state, principal)? else {
         return Ok(Found::Nobody);
@@ -58,7 +86,7 @@ pub fn find<M: Memory>(
     let Some((organisation, roles)) = chosen(offices, method.office) else {
         return Ok(Found::Person(subject));
     };
-    let Some(standing) = state.standings.fresh(organisation, time_ns) else {
+    let Some(standing) = standing_of(organisation) else {
         return Ok(Found::Asks(organisation));
     };
     if standing.status == OrganisationStatus::Active {
