@@ -60,17 +60,6 @@ pub(crate) fn closed_round(suite: &Suite, applicant: &str) -> (Principal, Applic
     (person, applied)
 }
 
-/// A seat that was granted to this applicant and claimed.
-pub(crate) fn claimed_seat(suite: &Suite, applicant: &str) -> Seat {
-    let (_, applied) = closed_round(suite, applicant);
-    let granted: Seat = suite
-        .licences(key("officer"), "grant", (applied.content.id,))
-        .unwrap();
-    suite
-        .licences(key(applicant), "claim", (granted.seat,))
-        .unwrap()
-}
-
 /// The certified leaf of a seat; none if the seat is certified to be free.
 pub(crate) fn certified_seat(suite: &Suite, seat: u64) -> Option<Seat> {
     let path = seat_path(seat);
