@@ -142,7 +142,7 @@ async fn register_person(args: RegisterArgs) -> Result<Person, Error> {
 }
 
 /// Persons: opens a pairing of 15 minutes, and gives the code that the new device has to know.
-#[update(encode_with = "reply")]
+#[update]
 fn open_pairing() -> Result<Pairing, Error> {
     shell::update(|state: &mut Identity, context| pairing::open(state, context))
 }
@@ -291,7 +291,7 @@ async fn subject_of(principal: Principal) -> PhantomData<Option<Subject>> {
 }
 
 /// Persons: who they are here, asked for afresh if it has to be, so that queries know it for a minute.
-#[update(encode_with = "reply")]
+#[update]
 async fn refresh_subject() -> Result<Subject, Error> {
     asks::refresh_subject().await
 }
@@ -304,7 +304,7 @@ async fn apply_decision(proposal: u64) -> Result<(), Error> {
 }
 
 /// Persons: what they see of themselves: methods, the open pairing, the open recovery. Not certified.
-#[query(encode_with = "reply")]
+#[query]
 fn my_person() -> Result<PersonView, Error> {
     shell::query(|state: &Identity, context| persons::view(state, context))
 }
@@ -345,7 +345,7 @@ fn list_credentials(args: PageArgs<u64>) -> Result<Page<u64, CredentialView>, Er
 }
 
 /// Everybody: the configuration in force. Not certified: that is the collection `configuration`.
-#[query(encode_with = "reply")]
+#[query]
 fn get_configuration() -> Result<InForce, Error> {
     shell::query(|state: &Identity, _| state.in_force())
 }

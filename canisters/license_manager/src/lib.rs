@@ -262,7 +262,7 @@ async fn apply_decision(id: u64) -> Result<(), Error> {
 }
 
 /// Any authenticated caller: asks identity who they are, so that queries know it for a minute.
-#[update(encode_with = "reply")]
+#[update]
 async fn refresh_subject() -> Result<Subject, Error> {
     suite::refresh_subject().await
 }
@@ -329,13 +329,13 @@ fn check_entitlement(args: EntitlementArgs) -> Result<Option<Entitlement>, Error
 }
 
 /// Everybody: the 15 quotas and what is used of each. Not certified: that is the collection `quotas`.
-#[query(encode_with = "reply")]
+#[query]
 fn list_quotas() -> Result<Vec<Ledger>, Error> {
     shell::query(|state: &Manager, _| Ok(state.ledgers().to_vec()))
 }
 
 /// Everybody: the settings that hold now. Not certified: that is the collection `settings`.
-#[query(encode_with = "reply")]
+#[query]
 fn get_settings() -> Result<Settings, Error> {
     shell::query(|state: &Manager, _| Ok(state.settings().clone()))
 }

@@ -218,13 +218,13 @@ fn organisation_standing(id: u64) -> Option<Standing> {
 }
 
 /// Everybody: the governors, at most 25. Not certified: that is the collection `governors`.
-#[query(encode_with = "reply")]
+#[query]
 fn list_governors() -> Result<Vec<Governor>, Error> {
     shell::query(|state: &Registry, _| state.governors())
 }
 
 /// Everybody: the quorums. Not certified: that is the collection `policies`.
-#[query(encode_with = "reply")]
+#[query]
 fn get_quorums() -> Result<Quorums, Error> {
     shell::query(|state: &Registry, _| Ok(state.governance()?.quorums()))
 }
@@ -294,7 +294,7 @@ fn list_canisters(args: PageArgs<ByteBuf>) -> Result<Page<ByteBuf, CanisterEntry
 }
 
 /// Everybody: where the subnet is, as of the last change of its sites and nodes. Not certified: that is in `policies`.
-#[query(encode_with = "reply")]
+#[query]
 fn get_residency_statement() -> Result<ResidencyStatement, Error> {
     shell::query(|state: &Registry, _| residency::statement(state))
 }

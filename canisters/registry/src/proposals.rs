@@ -14,7 +14,7 @@
 //! - An approval names the hash of the payload; nobody approves what they have not read.
 //! - What could not be done, and what no quorum could decide, is refused before anybody votes. What is approved is checked
 //!   again when it is carried out, in the message that does it.
-//! - A governor votes once, and never on an own proposal (but see [`governance`](crate::governance) on layout 1).
+//! - A governor votes once, and never on an own proposal (but in a registry of layout 1, see `governance`).
 //! - An open proposal of the same proposer with the same payload is answered again.
 //! - A function that answers with an error has changed nothing.
 //!

@@ -25,7 +25,7 @@
 //!
 //! Invariants:
 //! - Organisations, proposals and services are never removed and their ids never used again, so they are 1 to n.
-//! - The B-trees follow from the collections; [`State::record`] alone writes both.
+//! - The B-trees follow from the collections; `State::record` alone writes both.
 //! - Every governor's organisation is active, but for those of layout 1, which have none.
 //! - A refused change has changed nothing.
 //!

@@ -28,7 +28,9 @@ impl Project {
             fs::write(path, bytes).unwrap();
         };
         file("organisations.csv", organisations.as_ref());
-        file("target/canisters/registry.wasm.gz", b"a module");
+        for name in ["registry", "identity", "license_manager"] {
+            file(&format!("target/canisters/{name}.wasm.gz"), b"a module");
+        }
         file(
             "localnet",
             b"#!/bin/sh\n: > \"${0%/*}/localnet-was-started\"\nexit 3\n",
@@ -184,7 +186,7 @@ fn a_missing_module_is_refused_with_the_way_to_make_it() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(
         one_line(&output),
-        "indus: no module of registry: target/canisters/registry.wasm.gz: No such file or directory (os error 2); \
+        "indus: no module: target/canisters/registry.wasm.gz: No such file or directory (os error 2); \
          scripts/build makes it"
     );
 }

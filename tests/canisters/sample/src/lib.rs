@@ -158,7 +158,7 @@ async fn keep_letter(args: LetterArgs) -> Result<u64, Error> {
 }
 
 /// Any authenticated caller: asks the peer who they are, so that queries know it for a minute.
-#[update(encode_with = "reply")]
+#[update]
 async fn refresh_subject() -> Result<Subject, Error> {
     peer::refresh_subject().await
 }
@@ -187,7 +187,7 @@ fn list_notes(args: PageArgs<u64>) -> Result<Page<u64, Note>, Error> {
 }
 
 /// Everybody: what is not done yet.
-#[query(encode_with = "reply")]
+#[query]
 fn work() -> Result<Work, Error> {
     let last_runs = timers::last_runs().into_iter();
     shell::query(|desk: &Desk, _| {
