@@ -40,6 +40,7 @@ use indus_api::{
         RoleRecord,
     },
 };
+pub(crate) use indus_kit::refusals::{conflict, not_found, unauthorized};
 use indus_kit::{
     Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table,
     codes::internal,
@@ -323,26 +324,6 @@ impl<M: Memory> State<M> {
         table: Table<R>,
     ) -> u64 {
         table.len(&self.kit.certified) + 1
-    }
-}
-
-/// Nobody, and nothing, of that name.
-pub(crate) fn not_found(what: &str, id: impl ToString) -> Error {
-    Error::NotFound {
-        what: what.into(),
-        id: id.to_string(),
-    }
-}
-
-pub(crate) fn unauthorized(needs: impl Into<String>) -> Error {
-    Error::Unauthorized {
-        needs: needs.into(),
-    }
-}
-
-pub(crate) fn conflict(reason: impl Into<String>) -> Error {
-    Error::Conflict {
-        reason: reason.into(),
     }
 }
 

@@ -5,6 +5,7 @@ use indus_api::{
     Error, Subject,
     licences::{COMMITMENT_BYTES, MAX_REASON_BYTES, MAX_SCORE, OFFICER, REVIEWER},
 };
+pub(crate) use indus_kit::refusals::{conflict, limit_reached as limit, not_found, unauthorized};
 use indus_kit::text::{self, invalid};
 
 /// Refuses whoever is no officer.
@@ -52,30 +53,4 @@ pub(crate) fn score(score: u8) -> Result<(), Error> {
 /// A reason is given, in one line.
 pub(crate) fn reason(reason: &str) -> Result<(), Error> {
     text::name("reason", reason, MAX_REASON_BYTES)
-}
-
-pub(crate) fn unauthorized(needs: impl Into<String>) -> Error {
-    Error::Unauthorized {
-        needs: needs.into(),
-    }
-}
-
-pub(crate) fn not_found(what: &str, id: impl ToString) -> Error {
-    Error::NotFound {
-        what: what.into(),
-        id: id.to_string(),
-    }
-}
-
-pub(crate) fn conflict(reason: impl Into<String>) -> Error {
-    Error::Conflict {
-        reason: reason.into(),
-    }
-}
-
-pub(crate) fn limit(limit: u64, what: &str) -> Error {
-    Error::LimitReached {
-        limit,
-        what: what.into(),
-    }
 }

@@ -31,6 +31,7 @@ use indus_api::{
 };
 use indus_kit::{
     Context,
+    refusals::limit_reached as limit,
     text::{self, invalid},
 };
 
@@ -390,11 +391,4 @@ fn pending_of<M: Memory>(
         }
     }
     Ok((count, None))
-}
-
-fn limit(limit: u64, what: &str) -> Error {
-    Error::LimitReached {
-        limit,
-        what: what.into(),
-    }
 }

@@ -39,6 +39,7 @@ use indus_api::{
 };
 use indus_kit::{
     Context, codes, encoding,
+    refusals::limit_reached,
     text::{self, invalid},
     timers::Progress,
 };
@@ -462,11 +463,4 @@ fn not_open(state: &ProposalState) -> Error {
         ProposalState::Expired { .. } => "expired",
     };
     conflict(format!("the proposal is {is}"))
-}
-
-fn limit_reached(limit: u64, what: &str) -> Error {
-    Error::LimitReached {
-        limit,
-        what: what.into(),
-    }
 }

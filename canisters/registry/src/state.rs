@@ -44,6 +44,7 @@ use indus_api::{
         ServiceRecord, SiteRecord, id_key, payload_hash,
     },
 };
+pub(crate) use indus_kit::refusals::{conflict, not_found, unauthorized};
 use indus_kit::{
     Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table, codes,
     encoding, subjects::ReadRule,
@@ -457,23 +458,4 @@ fn service_name(organisation: u64, slug: &str) -> [u8; 32] {
 /// Candid of something that is stored.
 pub(crate) fn encoded<T: candid::CandidType + 'static>(value: &T) -> Result<Vec<u8>, Error> {
     encoding::encode(value).map_err(|_| codes::internal(codes::RECORD_NOT_ENCODED))
-}
-
-pub(crate) fn not_found(what: &str, id: impl ToString) -> Error {
-    Error::NotFound {
-        what: what.into(),
-        id: id.to_string(),
-    }
-}
-
-pub(crate) fn unauthorized(needs: &str) -> Error {
-    Error::Unauthorized {
-        needs: needs.into(),
-    }
-}
-
-pub(crate) fn conflict(reason: impl Into<String>) -> Error {
-    Error::Conflict {
-        reason: reason.into(),
-    }
 }

@@ -34,6 +34,7 @@ use ic_stable_structures::{Memory, StableBTreeMap, storable::Blob};
 use indus_api::Error;
 use sha2::{Digest as _, Sha256};
 
+use crate::refusals::limit_reached as limit;
 use crate::{
     Context,
     codes::{IDEMPOTENCY_UNREADABLE, internal},
@@ -406,13 +407,6 @@ fn call_hash(method: &str, arguments: &[u8]) -> Hash {
 fn first_of(state: u8, since_ns: u64) -> ((u8, u64), Key) {
     let least = (Principal::management_canister(), Blob::default());
     ((state, since_ns), least)
-}
-
-fn limit(limit: u64, what: &str) -> Error {
-    Error::LimitReached {
-        limit,
-        what: what.into(),
-    }
 }
 
 #[cfg(test)]

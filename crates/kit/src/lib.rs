@@ -18,6 +18,7 @@ pub mod memories;
 pub mod open;
 pub mod paging;
 pub mod rate_limit;
+pub mod refusals;
 pub mod shell;
 pub mod subjects;
 pub mod table;
