@@ -1,5 +1,7 @@
 //! Each canister is upgraded between the steps of a round: nothing is lost, and what was certified stays so.
 
+use std::time::Duration;
+
 use end_to_end::{identity_module, registry_module};
 use indus_api::{
     Error,
@@ -7,7 +9,7 @@ use indus_api::{
 };
 
 use crate::{
-    licences::{application, certified_seat, review, round},
+    licences::{application, certified_seat, closed_round, review, round},
     suite::{CONTROLLER, Suite, key},
 };
 
@@ -76,4 +78,49 @@ fn no_canister_takes_the_module_of_another() {
         assert!(refused.is_err());
         assert_eq!(suite.roots(canister), roots);
     }
+}
+
+#[test]
+fn a_bad_module_is_put_back_from_a_snapshot_and_timers_go_on() {
+    let suite = Suite::new();
+    suite.with_officials();
+    closed_round(&suite, "ayesha");
+    let granted: Seat = suite.licences(key("officer"), "grant", (1_u64,)).unwrap();
+    let canister = suite.license_manager;
+    let before = suite.roots(canister);
+
+    suite.stop(canister);
+    let snapshot = suite
+        .pic
+        .take_canister_snapshot(canister, Some(CONTROLLER), None)
+        .unwrap();
+    // A module that installs, writes over the state, and answers nothing.
+    let bad = wat::parse_str(
+        r#"(module
+            (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
+            (memory 1)
+            (func (export "canister_post_upgrade")
+                (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))"#,
+    )
+    .unwrap();
+    suite
+        .pic
+        .upgrade_canister(canister, bad, vec![], Some(CONTROLLER))
+        .unwrap();
+    suite.start(canister);
+    let silent = suite.update::<Result<(), Error>>(canister, CONTROLLER, "confirm_upgrade", ());
+    silent.unwrap_err();
+
+    suite.stop(canister);
+    suite
+        .pic
+        .load_canister_snapshot(canister, Some(CONTROLLER), snapshot.id)
+        .unwrap();
+    suite.start(canister);
+    suite.confirm(canister);
+    assert_eq!(suite.roots(canister), before);
+    assert_eq!(certified_seat(&suite, 1), Some(granted));
+    // Nobody claims the seat: the timers, which the subnet had forgotten, take it back.
+    suite.pass(Duration::from_secs(14 * 24 * 60 * 60 + 120));
+    assert_eq!(certified_seat(&suite, 1), None);
 }

@@ -89,7 +89,7 @@ pub(crate) fn check(configuration: &Configuration) -> Result<(), Error> {
     let bounds = MIN_RECOVERY_DELAY_NS..=MAX_RECOVERY_DELAY_NS;
     let delay_ns = configuration.recovery_delay_ns;
     if delay_ns.is_some_and(|delay_ns| !bounds.contains(&delay_ns)) {
-        return Err(invalid("recovery_delay_ns", "must be 1 to 14 days"));
+        return Err(invalid("recovery_delay_ns", "must be a second to 14 days"));
     }
     Ok(())
 }

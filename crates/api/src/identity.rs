@@ -93,8 +93,9 @@ pub const MAX_ROLES_IN_ORGANISATION: usize = 16;
 pub const MAX_ROLES_OF_PERSON: usize = 64;
 /// Delay of a recovery unless configured otherwise, in nanoseconds: 72 hours.
 pub const DEFAULT_RECOVERY_DELAY_NS: u64 = 72 * 60 * 60 * SECOND_NS;
-/// Shortest delay of a recovery, in nanoseconds: a day, for a person who looks at their devices once a day.
-pub const MIN_RECOVERY_DELAY_NS: u64 = DAY_NS;
+/// Shortest delay of a recovery, in nanoseconds: a second. How long people need to notice one is the governors' to decide; a
+/// second is for trying it.
+pub const MIN_RECOVERY_DELAY_NS: u64 = SECOND_NS;
 /// Longest delay of a recovery, in nanoseconds: 14 days.
 pub const MAX_RECOVERY_DELAY_NS: u64 = 14 * DAY_NS;
 /// How long a recovery may take from its opening on, in nanoseconds: 30 days.

@@ -17,9 +17,10 @@ use indus_api::icrc3::{GetBlocksArgs, TipCertificate};
 use indus_api::registry::DATA;
 use indus_api::service::ServiceInfo;
 use indus_api::{CertifiedRead, Error};
-use indus_verify::{Hash, LogHead, Time, VerifiedWitness, VerifyError, log};
+use indus_verify::{Hash, LogHead, Lookup, Time, VerifiedWitness, VerifyError, log};
+use serde_bytes::ByteBuf;
 
-use crate::connection::{Connection, accepted, unverified};
+use crate::connection::{CERTIFIED_READ, Connection, accepted, unverified};
 use crate::error::ClientError;
 
 pub(crate) const CERTIFIED_LIST: &str = "certified_list";
@@ -261,7 +262,7 @@ impl AuditedCanister {
             .query_unverified(self.canister, method, (args,))
             .await?;
         let hashes = accepted(method, answer)?.hashes;
-        let hash = |hash: serde_bytes::ByteBuf| hash.into_vec().try_into();
+        let hash = |hash: ByteBuf| hash.into_vec().try_into();
         hashes
             .into_iter()
             .map(hash)
@@ -270,6 +271,34 @@ impl AuditedCanister {
                 method: method.into(),
                 reason: String::from("a hash of the proof has not 32 bytes"),
             })
+    }
+
+    /// The exact bytes at a certified path, as its caller may read them; `None` if the subnet certifies that there is nothing.
+    pub async fn leaf(&self, path: &[ByteBuf]) -> Result<Option<Vec<u8>>, ClientError> {
+        let paths = [path.to_vec()];
+        let answer = self
+            .connection
+            .certified_read_unverified(self.canister, &paths)
+            .await?;
+        let (_, witness) = self
+            .connection
+            .verify(self.canister, CERTIFIED_READ, &answer)?;
+        if witness.lookup(path) == Lookup::Absent {
+            return Ok(None);
+        }
+        let leaf = witness.leaf(path);
+        let leaf = leaf.map_err(|reason| unverified(CERTIFIED_READ, reason))?;
+        Ok(Some(leaf.to_vec()))
+    }
+
+    /// Ends the maintenance after an upgrade, and wakes the timers after a snapshot was loaded. Controllers only.
+    pub async fn confirm_upgrade(&self) -> Result<(), ClientError> {
+        let method = "confirm_upgrade";
+        let (answer,): (Result<(), Error>,) = self
+            .connection
+            .update(self.canister, self.canister, method, ())
+            .await?;
+        accepted(method, answer)
     }
 
     /// What the installation says of itself, as one node says.

@@ -2,14 +2,18 @@
 //!
 //! Flow: create → install in one message → the module hash that the subnet *certifies* must be that of what was
 //! sent. Modules that don't fit into one message would need the chunk store, and are refused with a clear error.
+//!
+//! An upgrade that can be taken back: stop → snapshot → upgrade → start; and stop → restore → start.
 
 use std::fmt;
 
 use candid::Principal;
 use candid::utils::{ArgumentDecoder, ArgumentEncoder};
+use ic_agent::AgentError;
 use ic_management_canister_types::{
     CanisterIdRecord, CanisterInstallMode, CanisterSettings, CanisterStatusArgs,
-    CanisterStatusResult, InstallCodeArgs, ProvisionalCreateCanisterWithCyclesArgs,
+    CanisterStatusResult, DeleteCanisterSnapshotArgs, InstallCodeArgs, LoadCanisterSnapshotArgs,
+    ProvisionalCreateCanisterWithCyclesArgs, Snapshot, TakeCanisterSnapshotArgs,
 };
 use sha2::{Digest, Sha256};
 
@@ -29,6 +33,12 @@ impl ModuleHash {
     #[must_use]
     pub fn of(module: &[u8]) -> Self {
         Self(Sha256::digest(module).into())
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 
@@ -85,6 +95,31 @@ impl Deployment {
         module: Vec<u8>,
         arg: Vec<u8>,
     ) -> Result<ModuleHash, ClientError> {
+        self.install_code(canister, CanisterInstallMode::Install, module, arg)
+            .await
+    }
+
+    /// Replaces the module of `canister`, whose stable memory stays, and checks the module hash that the subnet certifies.
+    ///
+    /// Errors: as [`install`](Self::install); [`ClientError::Rejected`] if the new module does not take the state over: then
+    /// the old one runs.
+    pub async fn upgrade(
+        &self,
+        canister: Principal,
+        module: Vec<u8>,
+        arg: Vec<u8>,
+    ) -> Result<ModuleHash, ClientError> {
+        self.install_code(canister, CanisterInstallMode::Upgrade(None), module, arg)
+            .await
+    }
+
+    async fn install_code(
+        &self,
+        canister: Principal,
+        mode: CanisterInstallMode,
+        module: Vec<u8>,
+        arg: Vec<u8>,
+    ) -> Result<ModuleHash, ClientError> {
         let bytes = module.len() + arg.len();
         if bytes > MAX_INSTALL_BYTES {
             return Err(ClientError::ModuleTooLarge {
@@ -94,7 +129,7 @@ impl Deployment {
         }
         let installed = ModuleHash::of(&module);
         let arguments = InstallCodeArgs {
-            mode: CanisterInstallMode::Install,
+            mode,
             canister_id: canister,
             wasm_module: module,
             arg,
@@ -103,16 +138,88 @@ impl Deployment {
         let () = self
             .management(canister, "install_code", (arguments,))
             .await?;
-        let certified = self.certified_module_hash(canister).await?;
-        if certified != installed.0 {
-            let (installed, certified) = (installed.to_string(), hex::encode(certified));
+        let certified = self.module_hash(canister).await?;
+        if certified != Some(installed) {
+            let certified = certified.map_or_else(|| "none".into(), |hash| hash.to_string());
             return Err(ClientError::WrongModule {
                 canister,
-                installed,
+                installed: installed.to_string(),
                 certified,
             });
         }
         Ok(installed)
+    }
+
+    /// Stops `canister`: waits until no call of its is open.
+    pub async fn stop(&self, canister: Principal) -> Result<(), ClientError> {
+        self.of(canister, "stop_canister").await
+    }
+
+    /// Starts `canister`.
+    pub async fn start(&self, canister: Principal) -> Result<(), ClientError> {
+        self.of(canister, "start_canister").await
+    }
+
+    /// Keeps all of `canister` as it is, module and memories, and names what was kept. It should be stopped.
+    pub async fn take_snapshot(&self, canister: Principal) -> Result<Vec<u8>, ClientError> {
+        let arguments = TakeCanisterSnapshotArgs {
+            canister_id: canister,
+            replace_snapshot: None,
+            uninstall_code: None,
+            sender_canister_version: None,
+        };
+        let (snapshot,): (Snapshot,) = self
+            .management(canister, "take_canister_snapshot", (arguments,))
+            .await?;
+        Ok(snapshot.id)
+    }
+
+    /// The snapshots of `canister`, oldest first.
+    pub async fn snapshots(&self, canister: Principal) -> Result<Vec<Vec<u8>>, ClientError> {
+        let (mut snapshots,): (Vec<Snapshot>,) = self
+            .management(
+                canister,
+                "list_canister_snapshots",
+                (CanisterIdRecord {
+                    canister_id: canister,
+                },),
+            )
+            .await?;
+        snapshots.sort_by_key(|snapshot| snapshot.taken_at_timestamp);
+        Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
+    }
+
+    /// Makes `canister` what it was when the snapshot was taken. It should be stopped.
+    ///
+    /// Its global timer is not restored (IC interface specification, "load_canister_snapshot"): the canister has to be told.
+    pub async fn restore(&self, canister: Principal, snapshot: &[u8]) -> Result<(), ClientError> {
+        let arguments = LoadCanisterSnapshotArgs {
+            canister_id: canister,
+            snapshot_id: snapshot.to_vec(),
+            sender_canister_version: None,
+        };
+        self.management(canister, "load_canister_snapshot", (arguments,))
+            .await
+    }
+
+    /// Forgets a snapshot.
+    pub async fn delete_snapshot(
+        &self,
+        canister: Principal,
+        snapshot: &[u8],
+    ) -> Result<(), ClientError> {
+        let arguments = DeleteCanisterSnapshotArgs {
+            canister_id: canister,
+            snapshot_id: snapshot.to_vec(),
+        };
+        self.management(canister, "delete_canister_snapshot", (arguments,))
+            .await
+    }
+
+    /// The connection below.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Status of `canister`, for its controllers.
@@ -126,13 +233,32 @@ impl Deployment {
         Ok(status)
     }
 
-    /// From the subnet's state tree, in a certificate that the agent verified against the pinned root key.
-    async fn certified_module_hash(&self, canister: Principal) -> Result<Vec<u8>, ClientError> {
-        self.connection
-            .agent()
-            .read_state_canister_module_hash(canister)
-            .await
-            .map_err(|error| ClientError::agent("read_state of the module hash", error))
+    /// Hash of the module of `canister`, in a certificate that the agent verified against the pinned root key; none if it has
+    /// no module.
+    pub async fn module_hash(
+        &self,
+        canister: Principal,
+    ) -> Result<Option<ModuleHash>, ClientError> {
+        let method = "read_state of the module hash";
+        let agent = self.connection.agent();
+        match agent.read_state_canister_module_hash(canister).await {
+            Ok(hash) => match hash.try_into() {
+                Ok(hash) => Ok(Some(ModuleHash(hash))),
+                Err(_) => Err(ClientError::Reply {
+                    method: method.into(),
+                    reason: String::from("a module hash has 32 bytes"),
+                }),
+            },
+            Err(AgentError::LookupPathAbsent(_)) => Ok(None),
+            Err(error) => Err(ClientError::agent(method, error)),
+        }
+    }
+
+    async fn of(&self, canister: Principal, method: &str) -> Result<(), ClientError> {
+        let arguments = CanisterIdRecord {
+            canister_id: canister,
+        };
+        self.management(canister, method, (arguments,)).await
     }
 
     async fn management<R>(

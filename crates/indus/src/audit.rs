@@ -95,6 +95,48 @@ pub(crate) async fn audit(command: Command, console: &mut Console) -> Result<(),
     }
 }
 
+/// What an audit found of one canister.
+pub(crate) struct Audited {
+    pub(crate) blocks: u64,
+    pub(crate) records: usize,
+    /// What is wrong, each with its place.
+    pub(crate) findings: Vec<String>,
+}
+
+/// Fetches these canisters of the connection's subnet into `folder`, and verifies what came, from there.
+pub(crate) async fn of_network(
+    connection: &Connection,
+    canisters: &[Principal],
+    folder: &Path,
+) -> Result<Vec<Audited>, Failure> {
+    let root_key = &connection.trust().root_key;
+    let settings = Settings {
+        root_key: root_key.clone(),
+        now: when::now(),
+        bound: when::bound(None),
+        threads: threads(),
+    };
+    let mut found = Vec::new();
+    for canister in canisters.iter().copied() {
+        let source = Network::new(connection.clone(), canister);
+        let folder = Folder::of(folder, canister);
+        fetch::fetch(&source, canister, root_key.clone(), &folder).await?;
+        let settings = Settings {
+            now: when::now(),
+            ..settings.clone()
+        };
+        let report = check::check(&folder, canister, &settings);
+        let findings = report.findings.iter();
+        let findings = findings.map(|Finding { place, fault }| format!("{place}: {fault}"));
+        found.push(Audited {
+            blocks: report.head.map_or(0, |head| head.blocks),
+            records: report.collections.iter().map(|one| one.records).sum(),
+            findings: findings.collect(),
+        });
+    }
+    Ok(found)
+}
+
 async fn fetch(options: FetchOptions, console: &mut Console) -> Result<(), Failure> {
     let root_key = root_key::load(&options.root_key)?;
     let threads = threads();

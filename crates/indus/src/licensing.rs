@@ -2,7 +2,8 @@
 //!
 //! Flow: deploy both canisters → officers and reviewers register, are given their roles by administrators of two founding
 //! organisations, and accept → a round is opened → applicants register and apply → each application is reviewed → the
-//! round is closed, which fixes the order → seats are granted in that order, one queue beside the other, and claimed → both
+//! round is closed, which fixes the order → seats are granted in that order, one queue beside the other, and claimed; the last
+//! ones of a queue for some seconds only, by a decision of the governors → those expire, and pass on to who is next → both
 //! canisters are audited, and seats and waiting lists recounted from certified records.
 //!
 //! Applicants are synthetic: their ids are opaque, their scores follow from a seed. Each call is signed by its own person.
@@ -10,7 +11,9 @@
 mod people;
 mod recount;
 mod round;
+mod succession;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use candid::{Encode, Principal};
@@ -20,11 +23,16 @@ use indus_verify::VerifyError;
 use thiserror::Error;
 
 use crate::console::Console;
+use crate::council::{Council, CouncilError};
 
 pub(crate) use recount::Recount;
 
 /// Calls that are under way at a time.
 const IN_FLIGHT: usize = 24;
+/// Applicants for all 1,500 seats.
+const FULL_HOUSE: usize = 2_000;
+/// Term of the licences that are to expire.
+const SHORT_TERM_NS: u64 = 3_000_000_000;
 
 /// Where and by whom it is done.
 pub(crate) struct Setting<'a> {
@@ -45,9 +53,10 @@ pub(crate) struct Modules {
     pub(crate) license_manager: Vec<u8>,
 }
 
-/// The two canisters.
+/// The canisters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Canisters {
+    pub(crate) registry: Principal,
     pub(crate) identity: Principal,
     pub(crate) license_manager: Principal,
 }
@@ -70,6 +79,8 @@ pub(crate) enum LicensingError {
         step: &'static str,
         reason: ClientError,
     },
+    #[error(transparent)]
+    Council(#[from] CouncilError),
     #[error("arguments can't be encoded: {0}")]
     Arguments(#[from] candid::Error),
     #[error("{0} ended abnormally")]
@@ -96,6 +107,7 @@ pub(crate) async fn deploy(
     let deployer = &setting.deployer;
     let create = || deployer.create(setting.effective_canister);
     let canisters = Canisters {
+        registry: setting.registry,
         identity: create().await.map_err(&fault)?,
         license_manager: create().await.map_err(&fault)?,
     };
@@ -106,18 +118,10 @@ pub(crate) async fn deploy(
             recovery_delay_ns: None,
         },
     };
-    let configuration = licences::Configuration::default();
-    let limits = licences::Limits {
-        applications_a_day: 10_000,
-        ..configuration.limits
-    };
     let license_manager = licences::InitArgs {
         identity: canisters.identity,
         registry: setting.registry,
-        configuration: Some(licences::Configuration {
-            limits,
-            ..configuration
-        }),
+        configuration: Some(configuration(setting.applicants)),
     };
     for (canister, module, arguments) in [
         (canisters.identity, modules.identity, Encode!(&identity)?),
@@ -135,29 +139,98 @@ pub(crate) async fn deploy(
     Ok(canisters)
 }
 
-/// Does all of it, on canisters that the connection's trust file knows.
-pub(crate) async fn run(
+/// The default, with room for all applicants of one day; with fewer of them than [`FULL_HOUSE`], with fewer seats in
+/// proportion, so that some wait.
+fn configuration(applicants: usize) -> licences::Configuration {
+    let mut configuration = licences::Configuration::default();
+    configuration.limits.applications_a_day = 10_000;
+    let parts = u32::try_from(applicants.min(FULL_HOUSE)).unwrap_or_default();
+    for quota in &mut configuration.quotas {
+        quota.seats = (quota.seats * parts).div_ceil(FULL_HOUSE as u32);
+    }
+    configuration
+}
+
+/// How many seats a queue may have by this configuration.
+fn quota(configuration: &licences::Configuration, queue: licences::QueueKey) -> usize {
+    let mut quotas = configuration.quotas.iter();
+    let found = quotas.find(|one| (one.audience, one.sector) == (queue.audience, queue.sector));
+    found.map_or(0, |quota| quota.seats as usize)
+}
+
+/// Decisions about how long licences last: for seconds, and as before. Each holds from when it is applied.
+struct Terms {
+    short: u64,
+    usual: u64,
+}
+
+async fn terms(
+    council: &Council,
+    license_manager: Principal,
+    usual: &licences::Configuration,
+) -> Result<Terms, LicensingError> {
+    let mut short = usual.clone();
+    short.periods.term_ns = SHORT_TERM_NS;
+    Ok(Terms {
+        short: council.configured(license_manager, &short).await?.id,
+        usual: council.configured(license_manager, usual).await?.id,
+    })
+}
+
+/// A round that was held: its seats are claimed.
+pub(crate) struct Held {
+    registered: Duration,
+    took: Duration,
+    outcome: round::Outcome,
+    applicants: BTreeMap<Principal, people::Registered>,
+}
+
+/// Holds a round, on canisters that the connection's trust file knows and the registry's inventory has.
+pub(crate) async fn hold(
     setting: &Setting<'_>,
+    canisters: Canisters,
+    council: &Council,
     console: &mut Console,
-) -> Result<Licensing, LicensingError> {
+) -> Result<Held, LicensingError> {
     let start = Instant::now();
     let desk = people::Desk::new(setting.connection.clone());
     let staff = people::staff(&desk, setting.administrators).await?;
     let applicants = people::applicants(&desk, setting.applicants, console).await?;
+    let configuration = configuration(setting.applicants);
+    let terms = terms(council, canisters.license_manager, &configuration).await?;
     let registered = start.elapsed();
 
     let start = Instant::now();
-    let outcome = round::run(&desk, &staff, applicants, console).await?;
-    let took = start.elapsed();
-    let calls = outcome.calls;
+    let outcome = round::run(&staff, &applicants, &configuration, &terms, console).await?;
+    Ok(Held {
+        registered,
+        took: start.elapsed(),
+        outcome,
+        applicants: applicants.into_iter().map(|one| (one.id, one)).collect(),
+    })
+}
+
+/// Waits until the short licences have expired, has those who are next claim, and recounts all.
+pub(crate) async fn conclude(
+    setting: &Setting<'_>,
+    held: Held,
+    console: &mut Console,
+) -> Result<Licensing, LicensingError> {
+    let Held {
+        registered,
+        took,
+        outcome,
+        applicants,
+    } = held;
     let reader = |name| SuiteCanister::new(setting.connection.clone(), name);
     let identity = reader("identity").map_err(at("auditing identity"))?;
     let seats = reader("license_manager").map_err(at("auditing license_manager"))?;
+    succession::passed_on(&seats, &outcome.passing, &applicants, console).await?;
     let recount = recount::recount(&identity, &seats, &outcome).await?;
     Ok(Licensing {
         registered,
         took,
-        calls,
+        calls: outcome.calls,
         recount,
     })
 }
@@ -179,10 +252,11 @@ pub(crate) fn summary(licensing: &Licensing) -> Vec<String> {
             registered.as_secs_f64()
         ),
         format!(
-            "recounted:     {} seats held by {} persons, {} waiting, none overtaken; logs of {} and {} blocks replayed to the \
+            "recounted:     {} seats held by {} persons, {} expired and passed on, {} waiting, none overtaken; logs of {} and {} blocks replayed to the \
              certified roots of identity and license_manager",
             recount.active,
             recount.holders,
+            recount.ended,
             recount.waiting,
             recount.identity_blocks,
             recount.blocks

@@ -1,15 +1,17 @@
 //! `indus up`: the whole of it on one machine, verified.
 //!
 //! Flow: read the file of organisations → start localnet → pin its root key in the trust file → deploy `registry`
-//! through the public HTTP interface → register every organisation → read each back and verify it against the trust
-//! file, loaded afresh → prove that there are no others, and that the audit log explains all → show what it took → keep
-//! running until a signal comes, or end (`--once`).
+//! through the public HTTP interface → register every organisation → deploy `identity` and `license_manager`, and play the
+//! acts of [`crate::tour`] and of [`crate::licensing`] → read each organisation back and verify it against the trust
+//! file, loaded afresh → prove that there are no others, and that the audit log explains all → audit all canisters offline →
+//! show what it took → keep running until a signal comes, or end (`--once`).
 //!
 //! Invariants
 //! - Input files are checked before anything is started or written.
 //! - The root key comes from the status file of the localnet that was started here, and from nowhere else.
-//! - Secret keys live in memory only, and end with the command; but the governors' keys of a registry that goes on serving are
-//!   key files beside the trust file, for `indus proposal`. They are worth nothing without that localnet.
+//! - Secret keys live in memory only, and end with the command; but the keys of the governors and of the deployer of a localnet
+//!   that goes on serving are key files beside the trust file, for `indus proposal` and `indus canister upgrade`. They are worth
+//!   nothing without that localnet.
 //! - However it ends, localnet has ended before.
 
 use std::fs;
@@ -30,14 +32,17 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::console::Console;
+use crate::council::{Council, CouncilError};
 use crate::key_file;
-use crate::licensing::{self, LicensingError, Modules, Setting};
+use crate::licensing::{self, Licensing, LicensingError, Modules, Setting};
 use crate::localnet::{self, Localnet, LocalnetError, Status};
 use crate::organisations::{CsvError, Organisations};
 use crate::readback;
-use crate::registration::{self, RegistrationError};
+use crate::registration::{self, Registered, RegistrationError};
 use crate::signals::{Signal, Signals};
+use crate::sites::{Sites, SitesError};
 use crate::summary::{self, Costs};
+use crate::tour::{self, Stage, TourError};
 use crate::whole::{self, WholeError};
 
 /// Port of the HTTP interface unless another is asked for; with `--once` it is any free one.
@@ -49,6 +54,15 @@ const FOUNDERS: [(&str, &str); 5] = [
     ("governing-council-c", "Governing Council, Seat C"),
     ("governing-council-d", "Governing Council, Seat D"),
     ("governing-council-e", "Governing Council, Seat E"),
+];
+/// Names of the key files: who deploys, and the governors in the order of their organisations.
+const FILES: [&str; 1 + FOUNDERS.len()] = [
+    "deployer.key",
+    "governor-1.key",
+    "governor-2.key",
+    "governor-3.key",
+    "governor-4.key",
+    "governor-5.key",
 ];
 /// Governors who have to agree, and organisations that they have to be of.
 const APPROVALS: u32 = 3;
@@ -66,10 +80,13 @@ pub(crate) struct Options {
     /// CSV file of the organisations [default: data/organisations.csv in the project].
     #[arg(long, value_name = "FILE")]
     organisations: Option<PathBuf>,
+    /// CSV file of the sites and their nodes [default: data/sites.csv in the project].
+    #[arg(long, value_name = "FILE")]
+    sites: Option<PathBuf>,
     /// Where the trust file is written [default: .indus/trust.json in the project].
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
-    /// Synthetic applicants for the seats of the license manager; 0 leaves identity and the license manager out.
+    /// Synthetic applicants for the seats of the license manager; 0 leaves out all but the registry and its organisations.
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     applicants: usize,
     /// Port of the HTTP interface, 0 for any free one [default: 8000, with --once 0].
@@ -116,6 +133,12 @@ pub(crate) enum UpError {
     Unverified { verified: usize, total: usize },
     #[error("the registry as a whole could not be verified: {0}")]
     Whole(#[from] WholeError),
+    #[error(transparent)]
+    Sites(#[from] SitesError),
+    #[error(transparent)]
+    Council(#[from] CouncilError),
+    #[error("{0}")]
+    Tour(#[from] TourError),
     #[error("licences: {0}")]
     Licensing(#[from] LicensingError),
     #[error("ended by {}; no process is left", .0.name())]
@@ -126,7 +149,7 @@ impl UpError {
     /// See the module of the command.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Csv(_) => 2,
+            Self::Csv(_) | Self::Sites(_) => 2,
             Self::Signal(signal) => signal.exit_code(),
             _ => 1,
         }
@@ -165,6 +188,8 @@ struct Inputs {
     port: u16,
     organisations_file: PathBuf,
     organisations: Organisations,
+    /// None if nothing but organisations is asked for.
+    sites: Option<Sites>,
     trust_file: PathBuf,
     registry: Vec<u8>,
     identity: Vec<u8>,
@@ -178,6 +203,7 @@ impl Inputs {
         let Options {
             once,
             organisations,
+            sites,
             trust,
             applicants,
             port,
@@ -189,6 +215,12 @@ impl Inputs {
             |path: Option<PathBuf>, default: &str| path.unwrap_or_else(|| below(&project, default));
         let organisations_file = in_project(organisations, "data/organisations.csv");
         let organisations = Organisations::load(&organisations_file)?;
+        let sites = if applicants > 0 {
+            let file = in_project(sites, "data/sites.csv");
+            Some(Sites::load(&file)?)
+        } else {
+            None
+        };
         let canisters = in_project(canisters, "target/canisters");
         let module = |name: &str| {
             let path = canisters.join(format!("{name}.wasm.gz"));
@@ -199,6 +231,7 @@ impl Inputs {
             port: port.unwrap_or(if once { 0 } else { DEFAULT_PORT }),
             organisations_file,
             organisations,
+            sites,
             trust_file: in_project(trust, ".indus/trust.json"),
             registry: module("registry")?,
             identity: module("identity")?,
@@ -255,19 +288,22 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         inputs.trust_file.display()
     ));
 
-    let governors = if inputs.once {
-        FOUNDERS.iter().map(|_| Key::generate()).collect()
+    let mut keys: Vec<Key> = if inputs.once {
+        FILES.iter().map(|_| Key::generate()).collect()
     } else {
         let folder = inputs.trust_file.with_file_name("keys");
         let keys = written_keys(&folder)?;
         console.line(format_args!(
-            "keys:          {} (the five governors of this localnet)",
+            "keys:          {} (the five governors of this localnet, and who deploys on it)",
             folder.display()
         ));
         keys
     };
+    let governors = keys.split_off(1);
     let anonymous = Connection::open(trust.clone())?;
-    let deployment = Deployment::new(anonymous.signing_as(&Key::generate()));
+    // The one that was left.
+    let deployer = keys.pop().unwrap_or_else(Key::generate);
+    let deployment = Deployment::new(anonymous.signing_as(&deployer));
     let registry = deployment
         .create(status.default_effective_canister_id)
         .await?;
@@ -293,29 +329,16 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
             .map_err(|(slug, reason)| UpError::Registration { slug, reason })?;
 
     let mut licences = None;
-    if inputs.applicants > 0 {
-        let mut setting = Setting {
-            connection: Connection::open(trust.clone())?,
-            deployer: deployment,
-            effective_canister: status.default_effective_canister_id,
-            registry,
-            administrators: &keys,
-            applicants: inputs.applicants,
+    if let Some(sites) = &inputs.sites {
+        let played = Suite {
+            status,
+            inputs,
+            deployer: &deployment,
+            governors: &keys,
+            sites,
+            registered: &registered,
         };
-        let modules = Modules {
-            identity: inputs.identity.clone(),
-            license_manager: inputs.license_manager.clone(),
-        };
-        let canisters = licensing::deploy(&setting, modules).await?;
-        trust
-            .canisters
-            .insert(String::from("identity"), canisters.identity);
-        trust
-            .canisters
-            .insert(String::from("license_manager"), canisters.license_manager);
-        trust.save(&inputs.trust_file).map_err(ClientError::from)?;
-        setting.connection = Connection::open(trust.clone())?;
-        licences = Some(licensing::run(&setting, console).await?);
+        licences = Some(played.play(&mut trust, console).await?);
     }
 
     let pinned = TrustFile::load(&inputs.trust_file).map_err(ClientError::from)?;
@@ -330,6 +353,14 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     } else {
         None
     };
+    if whole.is_some() {
+        let canisters: Vec<_> = trust
+            .canisters
+            .iter()
+            .map(|(name, id)| (name.as_str(), *id))
+            .collect();
+        tour::audited(&anonymous, &canisters, console).await?;
+    }
     let metrics = LocalnetMetrics::unverified(reader.connection()).await?;
 
     let costs = Costs {
@@ -368,6 +399,76 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     }
 }
 
+/// What comes after the organisations: identity, the license manager, and what is done with them.
+struct Suite<'a> {
+    status: &'a Status,
+    inputs: &'a Inputs,
+    deployer: &'a Deployment,
+    governors: &'a [Key],
+    sites: &'a Sites,
+    registered: &'a [Registered],
+}
+
+impl Suite<'_> {
+    /// Plays all acts, and writes the canisters into the trust file.
+    async fn play(
+        &self,
+        trust: &mut TrustFile,
+        console: &mut Console,
+    ) -> Result<Licensing, UpError> {
+        let Self {
+            status,
+            inputs,
+            deployer,
+            governors,
+            sites,
+            registered,
+        } = self;
+        let mut setting = Setting {
+            connection: Connection::open(trust.clone())?,
+            deployer: (*deployer).clone(),
+            effective_canister: status.default_effective_canister_id,
+            registry: trust.canister("registry").map_err(ClientError::from)?,
+            administrators: governors,
+            applicants: inputs.applicants,
+        };
+        let modules = Modules {
+            identity: inputs.identity.clone(),
+            license_manager: inputs.license_manager.clone(),
+        };
+        let canisters = licensing::deploy(&setting, modules).await?;
+        let names = [
+            ("identity", canisters.identity),
+            ("license_manager", canisters.license_manager),
+        ];
+        let names = names.map(|(name, canister)| (String::from(name), canister));
+        trust.canisters.extend(names);
+        trust.save(&inputs.trust_file).map_err(ClientError::from)?;
+        setting.connection = Connection::open(trust.clone())?;
+
+        // Whoever there is, two organisations that are not the one that publishes.
+        let mut others = registered.iter().map(|one| one.id).chain([2, 3]);
+        let mut other = || others.next().unwrap_or_default();
+        let stage = Stage {
+            connection: setting.connection.clone(),
+            deployer: (*deployer).clone(),
+            governors,
+            canisters,
+            license_manager: &inputs.license_manager,
+            sites,
+            admitted: [other(), other()],
+        };
+        let council = Council::new(&stage.connection, stage.governors)?;
+        tour::declared(&stage, &council, console).await?;
+        tour::settled(&stage, &council, console).await?;
+        tour::services(&stage, &council, console).await?;
+        tour::officials(&stage, &council, console).await?;
+        let held = licensing::hold(&setting, canisters, &council, console).await?;
+        tour::upgraded(&stage, &council, console).await?;
+        Ok(licensing::conclude(&setting, held, console).await?)
+    }
+}
+
 /// What the registry begins with: five organisations, a governor of each, and the quorums of the design.
 fn founding(governors: &[Key]) -> InitArgs {
     let founder = |(slug, name): &(&str, &str)| OrganisationProfile {
@@ -400,15 +501,15 @@ fn founding(governors: &[Key]) -> InitArgs {
     }
 }
 
-/// New keys of the governors, in files of this folder; those of an earlier localnet go.
+/// New keys of the deployer and the governors, in files of this folder; those of an earlier localnet go.
 fn written_keys(folder: &Path) -> Result<Vec<Key>, UpError> {
     let unwritten = |reason: io::Error| UpError::Keys {
         folder: folder.into(),
         reason: reason.to_string(),
     };
     fs::create_dir_all(folder).map_err(unwritten)?;
-    let key = |number: usize| {
-        let path = folder.join(format!("governor-{number}.key"));
+    let key = |name: &str| {
+        let path = folder.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(error)),
             _ => {}
@@ -418,7 +519,7 @@ fn written_keys(folder: &Path) -> Result<Vec<Key>, UpError> {
             reason: error.to_string(),
         })
     };
-    (1..=FOUNDERS.len()).map(key).collect()
+    FILES.into_iter().map(key).collect()
 }
 
 /// What is trusted about the localnet of `status`, before anything is deployed on it.

@@ -141,7 +141,7 @@ macro_rules! standard_endpoints {
             $crate::shell::service_info::<$state>()
         }
 
-        /// Controllers: ends the maintenance after an upgrade. Repeatable.
+        /// Controllers: ends the maintenance after an upgrade, and wakes the timers after a snapshot was loaded. Repeatable.
         #[::ic_cdk::update]
         fn confirm_upgrade() -> Result<(), indus_api::Error> {
             $crate::shell::confirm_upgrade::<$state>()

@@ -32,7 +32,7 @@ use crate::{
     http::{self, HttpRequest, HttpResponse, status::Metric},
     icrc21::Consent,
     kit::{Definition, Kit},
-    timers::{Job, Progress},
+    timers::{self, Job, Progress},
 };
 
 /// Bytes of a page of stable memory.
@@ -159,7 +159,8 @@ pub fn tick<S: Shell, T>(logic: impl FnOnce(&mut S, &Context) -> T) -> T {
     })
 }
 
-/// Ends the maintenance, for a controller.
+/// Ends the maintenance, for a controller, and wakes the timers: the subnet forgets when to call them where a snapshot is
+/// loaded.
 ///
 /// # Errors
 /// [`Error::Unauthorized`] to everybody else.
@@ -170,7 +171,9 @@ pub fn confirm_upgrade<S: Shell>() -> Result<(), Error> {
             needs: "a controller of the canister".into(),
         });
     }
-    update::<S, _>(|state, context| state.kit_mut().confirm_upgrade(context))
+    update::<S, _>(|state, context| state.kit_mut().confirm_upgrade(context))?;
+    timers::awake();
+    Ok(())
 }
 
 /// Answers `certified_read`.

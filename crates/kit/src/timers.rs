@@ -14,6 +14,7 @@
 //! - A slice is one message. It runs in a call of the canister to itself (as `ic-cdk-timers` does it), so a trap in it undoes
 //!   this slice only: the job comes again at its next interval, other jobs don't notice.
 //! - A job has one continuation at most: the interval's tick replaces one that still waits, or was lost in a trap.
+//! - Who loads a snapshot confirms the upgrade then, which wakes the timers.
 //! - During maintenance no job runs; intervals go on, so that afterwards nothing has to be started.
 //!
 //! Cost: a call to itself a slice (some 1 million cycles on 13 nodes, and 5 million for its message) besides the work.
@@ -91,6 +92,13 @@ pub fn retry_pending<S: Saga>(context: &Context, slice: usize) -> Progress {
 /// Does something in a message of its own, in the next round. It is safe to lose.
 pub fn soon(task: impl Future<Output = ()> + 'static) {
     ic_cdk_timers::set_timer(Duration::ZERO, task);
+}
+
+/// Has the subnet call the timers in the next round, which says anew when it should do so later. Loading a snapshot brings the
+/// timers back, but not the time at which the subnet calls them (IC interface specification, `load_canister_snapshot`).
+pub(crate) fn awake() {
+    let now = ic_cdk::api::time();
+    ic_cdk::api::global_timer_set(now);
 }
 
 fn turn<C: Canister>(job: &'static Job, next: Rc<Cell<Option<TimerId>>>) {

@@ -11,9 +11,10 @@ use candid::{CandidType, Principal};
 use indus_api::CertifiedRead;
 use indus_api::certified::{CertifiedListArgs, MAX_LIST};
 use indus_api::registry::{
-    CANISTERS, CanisterEntry, CanisterRecord, CheckAccessArgs, GRANTS, PROPOSALS, Proposal,
-    ProposalRecord, SERVICES, SITES, Service, ServiceRecord, Site, SiteRecord, grant_key, id_key,
-    organisation_path, path, principal_key, slug_key,
+    CANISTERS, CanisterEntry, CanisterRecord, CheckAccessArgs, GRANTS, POLICIES, PROPOSALS,
+    PolicyRecord, Proposal, ProposalRecord, ResidencyStatement, SERVICES, SITES, STATEMENT_KEY,
+    Service, ServiceRecord, Site, SiteRecord, grant_key, id_key, organisation_path, path,
+    principal_key, slug_key,
 };
 use indus_verify::{Time, VerifyError};
 use serde::de::DeserializeOwned;
@@ -115,6 +116,32 @@ impl RegistryClient {
     /// All sites, in no order that means anything.
     pub async fn sites(&self) -> Result<Certified<Vec<Site>>, ClientError> {
         self.records().await
+    }
+
+    /// Where the subnet is, as of the last change of its sites and nodes; `None` if none was ever recorded.
+    pub async fn residency(&self) -> Result<Certified<Option<ResidencyStatement>>, ClientError> {
+        let path = path(POLICIES, &STATEMENT_KEY);
+        let answer = self
+            .connection
+            .certified_read_unverified(self.canister, std::slice::from_ref(&path))
+            .await?;
+        let (certificate, witness) =
+            self.connection
+                .verify(self.canister, CERTIFIED_READ, &answer)?;
+        let value = match leaf(&witness, &path)? {
+            None => None,
+            Some(PolicyRecord::StatementV1(statement)) => Some(statement),
+            Some(_) => {
+                return Err(ClientError::WrongKey {
+                    collection: POLICIES,
+                    key: hex::encode(STATEMENT_KEY),
+                });
+            }
+        };
+        Ok(Certified {
+            value,
+            certified_at: certificate.time(),
+        })
     }
 
     /// The paths whose records decide about an access: organisation, service, grant.

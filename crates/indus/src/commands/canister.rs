@@ -1,16 +1,21 @@
-//! `indus canister`: the inventory of canisters.
+//! `indus canister`: the inventory of canisters, and upgrades of those that one controls.
+
+use std::fs;
+use std::path::PathBuf;
 
 use candid::Principal;
 use clap::{Args, Subcommand};
 use indus_api::registry::CanisterEntry;
+use indus_client::Deployment;
 
 use crate::commands::network::Network;
 use crate::commands::sheet::{self, Fields};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::upgrade::{self, Outcome, Upgrade};
 use crate::when;
 
-/// Canisters of the inventory: list them, show one, have the registry look at one.
+/// Canisters of the inventory: list them, show one, have the registry look at one, upgrade one as approved.
 #[derive(Args)]
 pub(crate) struct Command {
     #[command(flatten)]
@@ -32,6 +37,18 @@ enum Verb {
     Observe {
         #[arg(value_name = "CANISTER")]
         canister: Principal,
+    },
+    /// Upgrades a canister exactly as a proposal approved it, with the key of its controller: stops it, keeps a snapshot, installs,
+    /// looks whether the new module comes up, confirms; else puts the snapshot back, and fails.
+    Upgrade {
+        #[arg(value_name = "PROPOSAL")]
+        proposal: u64,
+        /// The module, as it is to be installed.
+        #[arg(long, value_name = "FILE")]
+        module: PathBuf,
+        /// Candid of the module's argument [default: no argument].
+        #[arg(long, value_name = "FILE")]
+        argument: Option<PathBuf>,
     },
 }
 
@@ -66,6 +83,36 @@ pub(crate) async fn canister(command: Command, console: &mut Console) -> Result<
             let entry = network.signing()?.observe(canister).await;
             let entry = entry.map_err(Failure::failed)?;
             sheet::show(fields(&entry), network.json, console);
+        }
+        Verb::Upgrade {
+            proposal,
+            module,
+            argument,
+        } => {
+            let read = |path: &PathBuf| fs::read(path).map_err(|error| Failure::file(path, error));
+            let registry = network.signing()?;
+            let upgrade = Upgrade {
+                registry: &registry,
+                controller: &Deployment::new(registry.connection().clone()),
+                proposal,
+                module: read(&module)?,
+                argument: match &argument {
+                    Some(path) => read(path)?,
+                    None => candid::encode_args(()).map_err(Failure::failed)?,
+                },
+            };
+            let outcome = upgrade::carry_out(&upgrade, network.json, console).await;
+            let outcome = match outcome.map_err(Failure::failed)? {
+                Outcome::Confirmed => "upgraded, healthy and confirmed",
+                Outcome::Done => "it was upgraded already",
+                Outcome::Restored { reason } => {
+                    return Err(Failure::Failed(format!(
+                        "the new module did not come up ({reason}); the canister is what it was before"
+                    )));
+                }
+            };
+            let fields = vec![("proposal", proposal.into()), ("outcome", outcome.into())];
+            sheet::show(fields, network.json, console);
         }
     }
     Ok(())

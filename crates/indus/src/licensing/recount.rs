@@ -17,6 +17,8 @@ pub(crate) struct Recount {
     pub(crate) applications: usize,
     pub(crate) active: usize,
     pub(crate) holders: usize,
+    /// Applications whose licence has ended.
+    pub(crate) ended: usize,
     pub(crate) waiting: usize,
     /// Blocks of the license manager's log.
     pub(crate) blocks: u64,
@@ -77,19 +79,32 @@ pub(super) async fn recount(
             outcome.claims
         )));
     }
-    not_overtaken(outcome, &granted)?;
+    let ended: BTreeSet<u64> = outcome
+        .passing
+        .iter()
+        .map(|seat| seat.application)
+        .collect();
+    if let Some(application) = ended.intersection(&granted).next() {
+        return Err(differs(format!(
+            "the licence of {application} has not ended"
+        )));
+    }
+    // Who had a seat came before who waits, whether they still have it or not.
+    let served = granted.union(&ended).copied().collect();
+    not_overtaken(outcome, &served)?;
     Ok(Recount {
         applications: outcome.applications.len(),
         active,
         holders: holders.len(),
-        waiting: outcome.applications.len() - granted.len(),
+        ended: ended.len(),
+        waiting: outcome.applications.len() - served.len(),
         blocks: export.head.size,
         identity_blocks: report.head.size,
     })
 }
 
-/// In each queue those who have a seat stand before those who wait: by score, then by time, then by id.
-fn not_overtaken(outcome: &Outcome, granted: &BTreeSet<u64>) -> Result<(), LicensingError> {
+/// In each queue those who were served stand before those who wait: by score, then by time, then by id.
+fn not_overtaken(outcome: &Outcome, served: &BTreeSet<u64>) -> Result<(), LicensingError> {
     let mut orders: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (id, applied) in &outcome.applications {
         let place = (u8::MAX - applied.score, applied.applied_at_ns, *id);
@@ -97,8 +112,8 @@ fn not_overtaken(outcome: &Outcome, granted: &BTreeSet<u64>) -> Result<(), Licen
     }
     for (queue, mut order) in orders {
         order.sort_unstable();
-        let has_seat = |(_, _, id): &(u8, u64, u64)| granted.contains(id);
-        if !order.is_sorted_by_key(|place| !has_seat(place)) {
+        let is_served = |(_, _, id): &(u8, u64, u64)| served.contains(id);
+        if !order.is_sorted_by_key(|place| !is_served(place)) {
             return Err(differs(format!("somebody was overtaken in {queue:?}")));
         }
     }
@@ -131,6 +146,7 @@ mod tests {
             applications: (1..).zip(scores.iter().map(applied)).collect(),
             claims: 0,
             calls: 0,
+            passing: Vec::new(),
         }
     }
 

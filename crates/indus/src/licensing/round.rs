@@ -1,12 +1,15 @@
 //! A round: applications, reviews, the order, grants, claims.
+//!
+//! In the first queue, if anybody is going to wait in it, the last [`SHORT`] seats are granted and claimed last of all, between
+//! two decisions of the governors: for a short term.
 
 use std::collections::BTreeMap;
 
 use candid::Principal;
 use indus_api::{
     licences::{
-        Application, ApplyArgs, Audience, OpenRoundArgs, Place, QueueArgs, QueueKey, ReviewArgs,
-        Round, Seat, Sector,
+        Application, ApplyArgs, Audience, Configuration, OpenRoundArgs, Place, QueueArgs, QueueKey,
+        ReviewArgs, Round, Seat, Sector,
     },
     paging::{MAX_PAGE, Page, PageArgs},
 };
@@ -15,13 +18,16 @@ use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    IN_FLIGHT, LicensingError, at,
-    people::{Desk, Registered, Staff, now_ns},
+    IN_FLIGHT, LicensingError, Terms, at,
+    people::{Registered, Staff, now_ns},
+    quota,
 };
 use crate::{bounded::Bounded, console::Console};
 
 /// How long applications are taken: an hour, of which this demonstration takes a minute.
 const OPEN_FOR_NS: u64 = 3_600_000_000_000;
+/// Licences that are short.
+const SHORT: usize = 5;
 /// Scores are 0 to this.
 const BEST: u16 = 100;
 
@@ -30,6 +36,8 @@ pub(super) struct Outcome {
     pub(super) applications: BTreeMap<u64, Applied>,
     pub(super) claims: usize,
     pub(super) calls: usize,
+    /// The seats whose licences are short.
+    pub(super) passing: Vec<Seat>,
 }
 
 /// An application, and what a reviewer gave it.
@@ -43,9 +51,10 @@ pub(super) struct Applied {
 
 /// Holds a round with these people.
 pub(super) async fn run(
-    _desk: &Desk,
     staff: &Staff,
-    applicants: Vec<Registered>,
+    applicants: &[Registered],
+    configuration: &Configuration,
+    terms: &Terms,
     console: &mut Console,
 ) -> Result<Outcome, LicensingError> {
     let officer = &staff.officers[0].licences;
@@ -59,12 +68,13 @@ pub(super) async fn run(
         )
         .await
         .map_err(at("opening a round"))?;
-    let reviewed = reviewed(staff, &applicants, console).await?;
+    let reviewed = reviewed(staff, applicants, console).await?;
     let _closed: Round = officer
         .update("close_round", &round.id)
         .await
         .map_err(at("closing a round"))?;
-    let granted = granted(staff, console).await?;
+    let held_back = held_back(configuration, applicants.len());
+    let granted = granted(staff, configuration, held_back, console).await?;
     let grants = granted.len();
     let holders: BTreeMap<Principal, &Registered> =
         applicants.iter().map(|one| (one.id, one)).collect();
@@ -72,11 +82,7 @@ pub(super) async fn run(
     console.begin("claiming seats", grants);
     let mut calls = Bounded::new(IN_FLIGHT);
     for seat in granted {
-        let Some(holder) = holders.get(&seat.holder) else {
-            let reason = format!("seat {} was granted to nobody who applied", seat.seat);
-            return Err(LicensingError::Recount(reason));
-        };
-        let licences = holder.licences.clone();
+        let licences = holder(&holders, &seat)?.licences.clone();
         calls.push(seat.seat, async move {
             licences.update::<Seat>("claim", &seat.seat).await
         });
@@ -88,13 +94,51 @@ pub(super) async fn run(
         claims += 1;
         console.step();
     }
-    // Two for the round; an application, a review; a grant, a claim.
-    let calls = 2 + 2 * reviewed.len() + grants + claims;
+    let mut passing = Vec::new();
+    if held_back > 0 {
+        apply(officer, terms.short).await?;
+        for seat in granted_of(officer, queues()[0], held_back).await? {
+            let licences = &holder(&holders, &seat)?.licences;
+            let claimed = licences.update("claim", &seat.seat).await;
+            passing.push(claimed.map_err(at("claiming a seat"))?);
+        }
+        apply(officer, terms.usual).await?;
+    }
+    let (grants, claims) = (grants + passing.len(), claims + passing.len());
+    // Two for the round, two for the terms; an application, a review; a grant, a claim.
+    let others = if held_back > 0 { 4 } else { 2 };
+    let calls = others + 2 * reviewed.len() + grants + claims;
     Ok(Outcome {
         applications: reviewed,
         claims,
         calls,
+        passing,
     })
+}
+
+/// How many seats of the first queue are granted last, for a short term: as many as there will be people to wait for them.
+fn held_back(configuration: &Configuration, applicants: usize) -> usize {
+    let first = queues()[0];
+    let quota = quota(configuration, first);
+    let applied = (0..applicants).filter(|number| queue_of(*number) == first);
+    applied.count().saturating_sub(quota).min(quota).min(SHORT)
+}
+
+fn holder<'a>(
+    holders: &BTreeMap<Principal, &'a Registered>,
+    seat: &Seat,
+) -> Result<&'a Registered, LicensingError> {
+    holders.get(&seat.holder).copied().ok_or_else(|| {
+        let reason = format!("seat {} was granted to nobody who applied", seat.seat);
+        LicensingError::Recount(reason)
+    })
+}
+
+async fn apply(anybody: &SuiteCanister, decision: u64) -> Result<(), LicensingError> {
+    anybody
+        .update("apply_decision", &decision)
+        .await
+        .map_err(at("applying a decision"))
 }
 
 /// Has everybody apply, and each application reviewed as soon as it is there.
@@ -161,18 +205,28 @@ async fn apply_and_review(
     Ok((content.id, applied))
 }
 
-/// Grants as many seats as there are, in the order of each queue: queues side by side, each by one officer.
-async fn granted(staff: &Staff, console: &mut Console) -> Result<Vec<Seat>, LicensingError> {
+/// Grants as many seats as there are, but for some of the first queue, in the order of each queue: queues side by side, each
+/// by one officer.
+async fn granted(
+    staff: &Staff,
+    configuration: &Configuration,
+    held_back: usize,
+    console: &mut Console,
+) -> Result<Vec<Seat>, LicensingError> {
     let queues = queues();
+    let first = queues[0];
     console.begin("granting seats in order, by queue", queues.len());
     let mut calls = Bounded::new(staff.officers.len());
     let each = queues.len().div_ceil(staff.officers.len());
     for (officer, queues) in staff.officers.iter().zip(queues.chunks(each)) {
         let (licences, queues) = (officer.licences.clone(), queues.to_vec());
+        let quota = queues.iter().map(|queue| quota(configuration, *queue));
+        let quotas: Vec<usize> = quota.collect();
         calls.push(queues.len(), async move {
             let mut seats = Vec::new();
-            for queue in queues {
-                seats.extend(granted_of(&licences, queue).await?);
+            for (queue, quota) in queues.into_iter().zip(quotas) {
+                let kept = if queue == first { held_back } else { 0 };
+                seats.extend(granted_of(&licences, queue, quota - kept).await?);
             }
             Ok::<_, LicensingError>(seats)
         });
@@ -185,9 +239,11 @@ async fn granted(staff: &Staff, console: &mut Console) -> Result<Vec<Seat>, Lice
     Ok(seats)
 }
 
+/// Grants at most so many seats of a queue.
 async fn granted_of(
     licences: &SuiteCanister,
     queue: QueueKey,
+    at_most: usize,
 ) -> Result<Vec<Seat>, LicensingError> {
     let mut seats = Vec::new();
     loop {
@@ -209,6 +265,9 @@ async fn granted_of(
             return Ok(seats);
         }
         for place in page.items {
+            if seats.len() == at_most {
+                return Ok(seats);
+            }
             match licences.update("grant", &place.application).await {
                 Ok(seat) => seats.push(seat),
                 // The quota is used up: the others wait.
