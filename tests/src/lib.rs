@@ -10,10 +10,12 @@
 mod pocket;
 mod processes;
 mod subnet;
+mod trapping;
 
 pub use pocket::{application, pocket_ic, pocket_ic_server, server_url};
 pub use processes::{Run, processes_with, signal, wait_until};
 pub use subnet::{FOUNDERS, Subnet, founding};
+pub use trapping::{TrapsAt, trapping};
 
 use std::path::{Path, PathBuf};
 

@@ -10,6 +10,7 @@ use indus_api::{
 
 use crate::{
     licences::{application, certified_seat, closed_round, review, round},
+    steps::{STEPS, prepared},
     suite::{CONTROLLER, Suite, key},
 };
 
@@ -60,6 +61,17 @@ fn a_round_goes_on_over_upgrades_of_all_canisters() {
     upgraded(&suite);
     assert!(matches!(claimed.state, SeatState::Active(_)));
     assert_eq!(certified_seat(&suite, 1), Some(claimed));
+}
+
+#[test]
+fn all_flows_go_on_over_upgrades_between_any_two_steps() {
+    let suite = prepared();
+    for step in &STEPS {
+        upgraded(&suite);
+        suite.pass(step.after);
+        let taken = step.take(&suite);
+        assert!(matches!(taken, Ok(Ok(_))), "{}: {taken:?}", step.method);
+    }
 }
 
 #[test]

@@ -174,21 +174,6 @@ impl Deployment {
         Ok(snapshot.id)
     }
 
-    /// The snapshots of `canister`, oldest first.
-    pub async fn snapshots(&self, canister: Principal) -> Result<Vec<Vec<u8>>, ClientError> {
-        let (mut snapshots,): (Vec<Snapshot>,) = self
-            .management(
-                canister,
-                "list_canister_snapshots",
-                (CanisterIdRecord {
-                    canister_id: canister,
-                },),
-            )
-            .await?;
-        snapshots.sort_by_key(|snapshot| snapshot.taken_at_timestamp);
-        Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
-    }
-
     /// Makes `canister` what it was when the snapshot was taken. It should be stopped.
     ///
     /// Its global timer is not restored (IC interface specification, "load_canister_snapshot"): the canister has to be told.

@@ -30,7 +30,7 @@ pub(crate) use recount::Recount;
 /// Calls that are under way at a time.
 const IN_FLIGHT: usize = 24;
 /// Applicants for all 1,500 seats.
-const FULL_HOUSE: usize = 2_000;
+const FULL_HOUSE: u32 = 2_000;
 /// Term of the licences that are to expire.
 const SHORT_TERM_NS: u64 = 3_000_000_000;
 
@@ -144,9 +144,9 @@ pub(crate) async fn deploy(
 fn configuration(applicants: usize) -> licences::Configuration {
     let mut configuration = licences::Configuration::default();
     configuration.limits.applications_a_day = 10_000;
-    let parts = u32::try_from(applicants.min(FULL_HOUSE)).unwrap_or_default();
+    let parts = u32::try_from(applicants).map_or(FULL_HOUSE, |parts| parts.min(FULL_HOUSE));
     for quota in &mut configuration.quotas {
-        quota.seats = (quota.seats * parts).div_ceil(FULL_HOUSE as u32);
+        quota.seats = (quota.seats * parts).div_ceil(FULL_HOUSE);
     }
     configuration
 }

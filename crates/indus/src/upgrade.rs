@@ -11,8 +11,8 @@
 //! - Nothing is installed whose hash is not in an executed proposal that the subnet certifies.
 //! - From the snapshot to the confirmation only the controller is answered, so that nothing that somebody was told is lost
 //!   when the snapshot comes back.
-//! - However it ends, but for the network's failure, the canister runs. After such a failure the command can be given again:
-//!   it goes on where the canister is.
+//! - However it ends, but for the network's failure, the canister runs. After such a failure it can be carried out again: it goes on
+//!   where the canister is. Only a snapshot that it took itself, and that is named then, is ever put back.
 //!
 //! Cost: about ten calls; the subnet keeps a copy of the canister meanwhile.
 
@@ -39,6 +39,8 @@ pub(crate) struct Upgrade<'a> {
     pub(crate) module: Vec<u8>,
     /// Candid of the new module's argument.
     pub(crate) argument: Vec<u8>,
+    /// The snapshot that an earlier attempt took, after which the network failed.
+    pub(crate) snapshot: Option<Vec<u8>>,
 }
 
 /// How it ended, if it ended well.
@@ -69,13 +71,16 @@ pub(crate) enum UpgradeError {
         found: String,
         approved: String,
     },
-    #[error("the new module does not come up ({0}), and there is no snapshot to go back to")]
+    #[error(
+        "the new module does not come up ({0}); name the snapshot to go back to, which the attempt that installed it said"
+    )]
     NoSnapshot(String),
     #[error(
-        "the new module does not come up ({reason}), and {canister} is not back yet: {error}; give the command again"
+        "the new module does not come up ({reason}), and {canister} is not back yet: {error}; try again, with snapshot {snapshot}"
     )]
     NotRestored {
         canister: Principal,
+        snapshot: String,
         reason: String,
         error: Box<Self>,
     },
@@ -100,23 +105,16 @@ pub(crate) async fn carry_out(
     let audited = AuditedCanister::new(controller.connection().clone(), canister);
     let running = controller.module_hash(canister).await?;
     let running = running.map_or_else(|| String::from("none"), |hash| hash.to_string());
-    // One that was interrupted may have left it stopped.
-    controller.start(canister).await?;
-
     if running == hex::encode(&order.module_hash) {
-        return resumed(controller, &audited, &order).await;
+        return resumed(upgrade, &audited, &order).await;
     }
     equal("the running module", &running, &order.previous_hash)?;
+    // One that was interrupted may have left it stopped.
+    controller.start(canister).await?;
     let before = Before {
         info: audited.service_info_unverified().await?,
         head: audited.head().await?,
     };
-    if !quiet {
-        console.line(format_args!(
-            "upgrade:       {canister} to {}: stopping, and keeping {} blocks and {} bytes of it",
-            order.version, before.info.blocks, before.info.stable_bytes
-        ));
-    }
     controller.stop(canister).await?;
     let snapshot = match controller.take_snapshot(canister).await {
         Ok(snapshot) => snapshot,
@@ -125,6 +123,15 @@ pub(crate) async fn carry_out(
             return Err(error.into());
         }
     };
+    if !quiet {
+        console.line(format_args!(
+            "upgrade:       {canister} to {}: stopped, its {} blocks and {} bytes kept as snapshot {}",
+            order.version,
+            before.info.blocks,
+            before.info.stable_bytes,
+            hex::encode(&snapshot)
+        ));
+    }
     match installed(upgrade, &audited, &before).await {
         Ok(()) => {
             audited.confirm_upgrade().await?;
@@ -237,27 +244,28 @@ async fn healthy(audited: &AuditedCanister, before: Option<&Before>) -> Result<(
 
 /// Goes on with an upgrade whose module is installed.
 async fn resumed(
-    controller: &Deployment,
+    upgrade: &Upgrade<'_>,
     audited: &AuditedCanister,
     order: &UpgradeOrder,
 ) -> Result<Outcome, UpgradeError> {
+    let controller = upgrade.controller;
     let canister = audited.canister();
+    controller.start(canister).await?;
     let info = audited.service_info_unverified().await;
     if info.is_ok_and(|info| !info.maintenance) {
         return Ok(Outcome::Done);
     }
-    let snapshot = controller.snapshots(canister).await?.pop();
-    match (healthy(audited, None).await, snapshot) {
+    match (healthy(audited, None).await, &upgrade.snapshot) {
         (Ok(()), snapshot) => {
             audited.confirm_upgrade().await?;
             if let Some(snapshot) = snapshot {
-                controller.delete_snapshot(canister, &snapshot).await?;
+                controller.delete_snapshot(canister, snapshot).await?;
             }
             Ok(Outcome::Confirmed)
         }
         (Err(reason), None) => Err(UpgradeError::NoSnapshot(reason)),
         (Err(reason), Some(snapshot)) => {
-            restored(controller, audited, order, &snapshot, None, reason).await
+            restored(controller, audited, order, snapshot, None, reason).await
         }
     }
 }
@@ -275,6 +283,7 @@ async fn restored(
         Ok(()) => Ok(Outcome::Restored { reason }),
         Err(error) => Err(UpgradeError::NotRestored {
             canister: order.canister,
+            snapshot: hex::encode(snapshot),
             reason,
             error: Box::new(error),
         }),

@@ -7,8 +7,10 @@
 //! It is the root subnet of its network, so there is no delegation, and it may speak for any canister. Trees and encoding are
 //! those of `ic-certification` and `serde_cbor`: nothing of a certificate comes from the code under test.
 
+mod layouts;
 mod log;
 
+pub use layouts::Layouts;
 pub use log::LongLog;
 
 use candid::Principal;

@@ -6,6 +6,7 @@ mod bounds;
 mod certified;
 mod clock;
 mod credentials;
+mod layouts;
 mod model;
 mod persons;
 mod recoveries;

@@ -5,6 +5,7 @@ mod applying;
 mod bounds;
 mod configuration;
 mod granting;
+mod layouts;
 mod model;
 mod roles;
 mod seats;

@@ -1,14 +1,9 @@
 //! Every layout that was released opens, says what it said then, and can be changed.
 
-use std::{
-    env, fs,
-    io::{Read as _, Write as _},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use candid::Principal;
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use ic_stable_structures::{Memory as _, VectorMemory};
+use ic_stable_structures::VectorMemory;
 use indus_api::registry::{
     Action, ApproveArgs, CancelArgs, Governor, InitArgs, OrganisationKey, OrganisationKind,
     OrganisationProfile, OrganisationStatus, ProposeArgs, Quorum, Quorums, RejectArgs, Site,
@@ -19,6 +14,7 @@ use registry::{State, organisations, proposals, state::LAYOUT};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
+use testnet::Layouts;
 
 /// What a recorded registry says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +27,8 @@ struct Facts {
     pending: u64,
 }
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/layout/released")
+fn layouts() -> Layouts {
+    Layouts::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/layout/released"))
 }
 
 fn person(n: u8) -> Principal {
@@ -165,35 +161,16 @@ fn approve(state: &mut State<VectorMemory>, governor: u8, id: u64, time_ns: u64)
     proposals::approve(state, &context(governor, time_ns), args).expect("approved");
 }
 
-/// The recorded memory and what it says, of a layout.
-fn recorded(layout: u32) -> (VectorMemory, Facts) {
-    let file = folder().join(format!("{layout}.bin.gz"));
-    let packed = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let mut bytes = Vec::new();
-    GzDecoder::new(&packed[..])
-        .read_to_end(&mut bytes)
-        .expect("unpacked");
-    let memory = VectorMemory::default();
-    memory.grow(bytes.len() as u64 / 65_536);
-    memory.write(0, &bytes);
-    let facts = fs::read(folder().join(format!("{layout}.json"))).expect("what it says");
-    (memory, serde_json::from_slice(&facts).expect("facts"))
-}
-
 #[test]
 fn every_released_layout_opens_and_says_what_it_said() {
-    if env::var_os("RECORD_LAYOUT").is_some() && !folder().join(format!("{LAYOUT}.bin.gz")).exists()
-    {
+    layouts().record(LAYOUT, || {
         let (memory, state) = example();
-        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-        packed.write_all(&memory.borrow()).expect("packed");
-        let file = |ending: &str| folder().join(format!("{LAYOUT}.{ending}"));
-        fs::write(file("bin.gz"), packed.finish().expect("packed")).expect("written");
-        let text = serde_json::to_string_pretty(&facts(&state)).expect("facts") + "\n";
-        fs::write(file("json"), text).expect("written");
-    }
+        let facts = facts(&state);
+        (memory, facts)
+    });
     for layout in 1..=LAYOUT {
-        let (memory, expected) = recorded(layout);
+        let memory = VectorMemory::default();
+        let expected: Facts = layouts().load(layout, &memory);
         let mut state = State::open(memory.clone()).expect("it opens");
         let mut found = facts(&state);
         if layout < LAYOUT {

@@ -49,7 +49,19 @@ enum Verb {
         /// Candid of the module's argument [default: no argument].
         #[arg(long, value_name = "FILE")]
         argument: Option<PathBuf>,
+        /// The snapshot that an earlier attempt took, if the network failed after it.
+        #[arg(long, value_name = "HEX", value_parser = snapshot)]
+        snapshot: Option<Snapshot>,
     },
+}
+
+/// Id of a snapshot.
+#[derive(Clone)]
+struct Snapshot(Vec<u8>);
+
+fn snapshot(text: &str) -> Result<Snapshot, String> {
+    let refused = |_| String::from("it is not hexadecimal");
+    hex::decode(text).map(Snapshot).map_err(refused)
 }
 
 /// Does it.
@@ -88,6 +100,7 @@ pub(crate) async fn canister(command: Command, console: &mut Console) -> Result<
             proposal,
             module,
             argument,
+            snapshot,
         } => {
             let read = |path: &PathBuf| fs::read(path).map_err(|error| Failure::file(path, error));
             let registry = network.signing()?;
@@ -100,6 +113,7 @@ pub(crate) async fn canister(command: Command, console: &mut Console) -> Result<
                     Some(path) => read(path)?,
                     None => candid::encode_args(()).map_err(Failure::failed)?,
                 },
+                snapshot: snapshot.map(|Snapshot(id)| id),
             };
             let outcome = upgrade::carry_out(&upgrade, network.json, console).await;
             let outcome = match outcome.map_err(Failure::failed)? {

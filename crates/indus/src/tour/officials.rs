@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use candid::Principal;
+use indus_api::Subject;
 use indus_api::identity::{
     Achievement, ApproveRecoveryArgs, CREDENTIAL_ISSUER, Configuration, CredentialView, GrantArgs,
     IssueArgs, Method, MethodKind, NewMethod, OfferArgs, OpenRecoveryArgs, Pairing, Person,
@@ -239,6 +240,8 @@ async fn approval(officer: &Device, id: u64) -> Result<ApproveRecoveryArgs, Tour
 }
 
 async fn certified(officer: &Device, id: u64) -> Result<(Vec<u8>, Recovery), TourError> {
+    // Queries know who somebody is for a minute.
+    let _known: Subject = officer.update("refresh_subject", &()).await?;
     let path = path(RECOVERIES, &id_key(id));
     let leaf = officer
         .identity

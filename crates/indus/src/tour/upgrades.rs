@@ -118,6 +118,7 @@ async fn carried_out(
         proposal,
         module,
         argument: argument()?,
+        snapshot: None,
     };
     let outcome = upgrade::carry_out(&upgrade, false, console).await?;
     // Either way it answers everybody again.
@@ -152,4 +153,37 @@ fn labelled(module: &[u8], label: &str) -> std::io::Result<Vec<u8>> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
     packed.write_all(&wasm)?;
     packed.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpacked(module: &[u8]) -> Vec<u8> {
+        let mut wasm = Vec::new();
+        GzDecoder::new(module).read_to_end(&mut wasm).unwrap();
+        wasm
+    }
+
+    #[test]
+    fn the_bad_module_is_what_it_says() {
+        let text = r#"(module
+            (import "ic0" "stable64_write" (func (param i64 i64 i64)))
+            (memory 1)
+            (func (export "canister_post_upgrade")
+                (call 0 (i64.const 0) (i64.const 0) (i64.const 65536))))"#;
+        assert_eq!(wat::parse_str(text).unwrap(), BAD);
+    }
+
+    #[test]
+    fn a_label_is_one_section_more() {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(BAD).unwrap();
+        let module = packed.finish().unwrap();
+        let labelled = labelled(&module, "v2").unwrap();
+        let section = [&[0, 8, 5][..], b"label", b"v2"].concat();
+        assert_eq!(unpacked(&labelled), [BAD, &section].concat());
+        assert_ne!(ModuleHash::of(&labelled), ModuleHash::of(&module));
+        assert!(super::labelled(&module, &"x".repeat(200)).is_err());
+    }
 }

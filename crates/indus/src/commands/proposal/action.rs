@@ -174,9 +174,9 @@ pub(crate) enum Options {
         /// SHA-256 of the module as it is installed.
         #[arg(long, value_name = "HEX")]
         module_hash: Hash,
-        /// SHA-256 of the argument.
+        /// SHA-256 of the argument [default: that of no argument].
         #[arg(long, value_name = "HEX")]
-        argument_hash: Hash,
+        argument_hash: Option<Hash>,
         /// SHA-256 of the module that is replaced.
         #[arg(long, value_name = "HEX")]
         previous_hash: Hash,
@@ -397,7 +397,13 @@ pub(crate) fn action(options: Options, now_ns: u64) -> Result<Action, Failure> {
         } => Action::Upgrade(UpgradeOrder {
             canister,
             module_hash: module_hash.into(),
-            argument_hash: argument_hash.into(),
+            argument_hash: match argument_hash {
+                Some(hash) => hash.into(),
+                None => {
+                    let none = candid::encode_args(()).map_err(Failure::failed)?;
+                    ByteBuf::from(Sha256::digest(none).to_vec())
+                }
+            },
             previous_hash: previous_hash.into(),
             source_commit,
             version,

@@ -1,0 +1,103 @@
+//! Every layout that was released opens, says what it said then, and goes on.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use identity::{State, state::LAYOUT};
+use indus_api::identity::{DEFAULT_RECOVERY_DELAY_NS, RecoveryEnd};
+use serde::{Deserialize, Serialize};
+use testnet::Layouts;
+
+use crate::{
+    setting::{
+        CLERK_KEY, NEW_KEY, OFFICIAL, Officials, Refusal, SECOND_OFFICIAL, Setting, key, own,
+        refusal,
+    },
+    sparse::SparseMemory,
+};
+
+/// What a recorded identity says.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Facts {
+    certified_root: String,
+    blocks: u64,
+    /// Records of each collection.
+    records: BTreeMap<String, u64>,
+    /// The clerk of [`example`].
+    clerk: String,
+    time_ns: u64,
+}
+
+fn layouts() -> Layouts {
+    Layouts::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/released"))
+}
+
+fn facts(setting: &Setting, clerk: String) -> Facts {
+    let certified = &setting.state.kit.certified;
+    let records = certified.collections().iter();
+    let records = records.map(|one| (one.spec().name.to_owned(), one.len()));
+    Facts {
+        certified_root: hex::encode(certified.root_hash()),
+        blocks: certified.log_len(),
+        records: records.collect(),
+        clerk,
+        time_ns: setting.time_ns,
+    }
+}
+
+/// Officials, a clerk with two keys whose recovery waits, a credential that holds and one that does not, an open pairing.
+fn example() -> Officials {
+    let mut o = Officials::new();
+    let code = o.s.open_pairing(key(CLERK_KEY)).unwrap().code;
+    o.s.offer(key(50), o.clerk, &code).unwrap();
+    o.s.confirm(key(CLERK_KEY), key(50)).unwrap();
+    let args = o.credential();
+    o.s.issue(key(OFFICIAL), args.clone()).unwrap();
+    let other = indus_api::identity::IssueArgs {
+        idempotency_key: serde_bytes::ByteBuf::from(*b"two"),
+        ..args
+    };
+    o.s.issue(key(OFFICIAL), other).unwrap();
+    o.s.revoke_credential(key(OFFICIAL), 2).unwrap();
+    o.approved(OFFICIAL, SECOND_OFFICIAL);
+    o.s.open_pairing(key(OFFICIAL)).unwrap();
+    o
+}
+
+#[test]
+fn every_released_layout_opens_and_goes_on() {
+    layouts().record(LAYOUT, || {
+        let o = example();
+        let facts = facts(&o.s, o.clerk.to_text());
+        (o.s.memory.clone(), facts)
+    });
+    for layout in 1..=LAYOUT {
+        let mut s = Setting::new();
+        s.memory = SparseMemory::default();
+        let expected: Facts = layouts().load(layout, &s.memory);
+        s.time_ns = expected.time_ns;
+        s.state = State::open(s.memory.clone(), own()).unwrap();
+        assert_eq!(
+            facts(&s, expected.clerk.clone()),
+            expected,
+            "layout {layout}"
+        );
+        s.state.randomness.seed([8; 32]);
+
+        // The keys are the clerk's until the recovery that waits takes them.
+        for n in [CLERK_KEY, 50] {
+            assert_eq!(s.person(n).to_text(), expected.clerk);
+        }
+        s.wait(DEFAULT_RECOVERY_DELAY_NS);
+        let finished = s.finish(key(NEW_KEY), 1).unwrap();
+        assert!(matches!(finished.end, Some(RecoveryEnd::Finished { .. })));
+        assert_eq!(s.person(NEW_KEY).to_text(), expected.clerk);
+        assert_eq!(
+            refusal(s.open_pairing(key(CLERK_KEY))),
+            Refusal::Unauthorized
+        );
+        s.revoke_credential(key(OFFICIAL), 1).unwrap();
+        s.audit();
+        s.reopen();
+        s.audit();
+    }
+}
