@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod certified;
+pub mod commitment;
 pub mod decision;
 pub mod error;
 pub mod icrc21;

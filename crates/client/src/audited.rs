@@ -17,11 +17,12 @@ use indus_api::icrc3::{GetBlocksArgs, TipCertificate};
 use indus_api::registry::DATA;
 use indus_api::service::ServiceInfo;
 use indus_api::{CertifiedRead, Error};
-use indus_verify::{Hash, LogHead, Lookup, Time, VerifiedWitness, VerifyError, log};
+use indus_verify::{Hash, LogHead, Time, VerifiedWitness, VerifyError, log};
 use serde_bytes::ByteBuf;
 
-use crate::connection::{CERTIFIED_READ, Connection, accepted, unverified};
+use crate::connection::{Connection, accepted, unverified};
 use crate::error::ClientError;
+use crate::records;
 
 pub(crate) const CERTIFIED_LIST: &str = "certified_list";
 const LOG_HEAD: &str = "log_head";
@@ -275,20 +276,8 @@ impl AuditedCanister {
 
     /// The exact bytes at a certified path, as its caller may read them; `None` if the subnet certifies that there is nothing.
     pub async fn leaf(&self, path: &[ByteBuf]) -> Result<Option<Vec<u8>>, ClientError> {
-        let paths = [path.to_vec()];
-        let answer = self
-            .connection
-            .certified_read_unverified(self.canister, &paths)
-            .await?;
-        let (_, witness) = self
-            .connection
-            .verify(self.canister, CERTIFIED_READ, &answer)?;
-        if witness.lookup(path) == Lookup::Absent {
-            return Ok(None);
-        }
-        let leaf = witness.leaf(path);
-        let leaf = leaf.map_err(|reason| unverified(CERTIFIED_READ, reason))?;
-        Ok(Some(leaf.to_vec()))
+        let leaf = records::leaf(&self.connection, self.canister, path).await?;
+        Ok(leaf.value)
     }
 
     /// Ends the maintenance after an upgrade, and wakes the timers after a snapshot was loaded. Controllers only.

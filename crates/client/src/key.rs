@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candid::Principal;
 use ic_agent::identity::{BasicIdentity, Identity};
+use indus_verify::presentation::ToSign;
 
 /// A signing key and the principal that calls signed with it come from.
 ///
@@ -37,6 +38,23 @@ impl Key {
     #[must_use]
     pub fn principal(&self) -> Principal {
         self.principal
+    }
+
+    /// Its public key in DER (RFC 8410).
+    #[must_use]
+    pub fn public_key(&self) -> Vec<u8> {
+        self.identity.public_key().unwrap_or_default()
+    }
+
+    /// Its signature over what a presentation is signed with.
+    #[must_use]
+    pub fn sign(&self, presentation: &ToSign) -> Vec<u8> {
+        // Signing with a key in memory does not fail, and nobody accepts an empty signature.
+        let signed = self.identity.sign_arbitrary(presentation.as_bytes());
+        signed
+            .ok()
+            .and_then(|signed| signed.signature)
+            .unwrap_or_default()
     }
 
     pub(crate) fn identity(&self) -> Arc<dyn Identity> {

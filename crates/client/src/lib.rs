@@ -21,8 +21,11 @@ mod connection;
 mod deployment;
 mod error;
 mod export;
+mod identity;
 mod key;
+mod licences;
 mod metrics;
+pub mod records;
 mod registry;
 mod suite;
 mod trust;
@@ -35,8 +38,9 @@ pub use error::ClientError;
 pub use export::{Export, key_before};
 pub use key::Key;
 pub use metrics::{LocalnetMetrics, MethodCounts};
+pub use records::{Certified, Recorded};
 pub use registry::{
-    Certified, CertifiedOrganisation, CertifiedOrganisationPage, CertifiedProposal, PayloadHash,
+    CertifiedOrganisation, CertifiedOrganisationPage, CertifiedProposal, PayloadHash,
     RegistryClient,
 };
 /// Addresses of networks.

@@ -30,8 +30,6 @@ use crate::connection::{CERTIFIED_READ, Connection, accepted, decode, unverified
 use crate::error::ClientError;
 use crate::export::Export;
 
-pub use records::Certified;
-
 /// SHA-256 of a proposal's payload: what an approval binds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PayloadHash([u8; 32]);

@@ -1,13 +1,22 @@
 //! Commands for agencies, one file a noun.
 //!
-//! Flow: options → [`network`] (trust file, key) → a typed call of the client → [`sheet`] (people or programs).
+//! Flow: options → [`network`] (trust file, key) → what is to be signed, shown and confirmed ([`signing`]) → a typed call of the
+//! client → [`sheet`] (people or programs).
 
 pub(crate) mod access;
 pub(crate) mod canister;
+pub(crate) mod commitment;
+mod committed;
+pub(crate) mod credential;
 pub(crate) mod key;
+pub(crate) mod licence;
 mod network;
 pub(crate) mod organisation;
+pub(crate) mod person;
+mod present;
 pub(crate) mod proposal;
+pub(crate) mod role;
 pub(crate) mod service;
-mod sheet;
+pub(crate) mod sheet;
+mod signing;
 pub(crate) mod site;

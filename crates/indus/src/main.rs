@@ -17,11 +17,13 @@ mod latency;
 mod licensing;
 mod localnet;
 mod organisations;
+mod presentation;
 mod proof;
 mod prove;
 mod readback;
 mod registration;
 mod root_key;
+mod sealed;
 mod signals;
 mod sites;
 mod summary;
@@ -64,6 +66,13 @@ enum Command {
     Access(commands::access::Command),
     Canister(commands::canister::Command),
     Site(commands::site::Command),
+    Person(commands::person::Command),
+    Role(commands::role::Command),
+    Credential(commands::credential::Command),
+    #[command(alias = "license")]
+    Licence(commands::licence::Command),
+    #[command(subcommand)]
+    Commitment(commands::commitment::Command),
 }
 
 fn main() -> ExitCode {
@@ -103,6 +112,21 @@ fn main() -> ExitCode {
         }
         Command::Site(command) => {
             ended(runtime.block_on(commands::site::site(command, &mut console)))
+        }
+        Command::Person(command) => {
+            ended(runtime.block_on(commands::person::person(command, &mut console)))
+        }
+        Command::Role(command) => {
+            ended(runtime.block_on(commands::role::role(command, &mut console)))
+        }
+        Command::Credential(command) => {
+            ended(runtime.block_on(commands::credential::credential(command, &mut console)))
+        }
+        Command::Licence(command) => {
+            ended(runtime.block_on(commands::licence::licence(command, &mut console)))
+        }
+        Command::Commitment(command) => {
+            ended(commands::commitment::commitment(&command, &mut console))
         }
         Command::Verify(options) => ended(verify::verify(&options, &mut console)),
     };

@@ -1,6 +1,6 @@
 //! Proof files: what a canister certified about some paths, to be kept and verified without a network.
 //!
-//! Layout (JSON, exactly as `serde_json` writes it with two spaces, and a line feed at the end):
+//! Layout ([`crate::sealed`]):
 //!
 //! ```json
 //! {
@@ -15,32 +15,19 @@
 //! }
 //! ```
 //!
-//! Invariants
-//! - A proof has one file: a byte that differs makes it another proof, or none.
-//! - `sha256` proves nothing to anybody who could have written the file. It tells a damaged file from a forged one, and finds
-//!   damage that turns a true statement into another true one.
-//!
 //! Cost: two BLS checks.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use candid::Principal;
 use indus_api::certified::{MAX_LABEL_BYTES, MAX_PATH_LABELS, MAX_PATHS};
 use indus_verify::{Lookup, RootKey, Time, TimeBound, Verifier, VerifyError, leaf_hash};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::known;
 use crate::labels::{self, Labels};
-
-const FORMAT: &str = "indus proof 1";
-/// Largest file that is read: a certificate and a witness of an answer of 3 MiB, in base64, and the paths.
-const MAX_BYTES: u64 = 8 * 1024 * 1024;
+use crate::sealed::{self, SealError};
 
 /// A proof, not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,14 +71,8 @@ pub(crate) struct Found {
 /// Why a file proves nothing.
 #[derive(Debug, Error)]
 pub(crate) enum ProofError {
-    #[error("it is no proof file: {0}")]
-    Format(String),
-    #[error("it is damaged: its sha256 is that of another content")]
-    Damaged,
-    #[error("it is not written as a proof file is: the same content has other bytes")]
-    NotCanonical,
-    #[error("{field}: {reason}")]
-    Field { field: &'static str, reason: String },
+    #[error(transparent)]
+    File(#[from] SealError),
     #[error("it is about canister {found}, not about {expected}")]
     OtherCanister {
         expected: Principal,
@@ -101,119 +82,66 @@ pub(crate) enum ProofError {
     Unproved(#[from] VerifyError),
 }
 
-/// All of a file but the hash.
-#[derive(Serialize)]
-struct Contents<'a> {
-    format: &'a str,
-    canister: String,
-    paths: Vec<Vec<String>>,
-    certificate: String,
-    witness: String,
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+pub(crate) struct Document {
     format: String,
     canister: String,
     paths: Vec<Vec<String>>,
     certificate: String,
     witness: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     sha256: String,
 }
 
-impl Proof {
-    /// Reads `path`; the outer error is that of the file system.
-    pub(crate) fn load(path: &Path) -> std::io::Result<Result<Self, ProofError>> {
-        let mut bytes = Vec::new();
-        File::open(path)?
-            .take(MAX_BYTES + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(Self::from_bytes(&bytes))
+impl sealed::Document for Document {
+    const FORMAT: &'static str = "indus proof 1";
+    fn sha256(&mut self) -> &mut String {
+        &mut self.sha256
     }
+}
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
-        if bytes.len() as u64 > MAX_BYTES {
-            let reason = format!("it has more than {MAX_BYTES} bytes");
-            return Err(ProofError::Format(reason));
-        }
-        let document: Document =
-            serde_json::from_slice(bytes).map_err(|error| ProofError::Format(error.to_string()))?;
-        if document.format != FORMAT {
-            let reason = format!("its format is {:?}, not {FORMAT:?}", document.format);
-            return Err(ProofError::Format(reason));
-        }
-        let field = |field, reason: String| ProofError::Field { field, reason };
-        let blob = |name, text: &str| {
-            STANDARD
-                .decode(text)
-                .map_err(|error| field(name, error.to_string()))
-        };
+impl Proof {
+    /// From the bytes of a file.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
+        let document: Document = sealed::from_bytes(bytes)?;
         let labels = |path: &Vec<String>| path.iter().map(|label| labels::label(label)).collect();
         let proof = Self {
-            canister: Principal::from_text(&document.canister)
-                .map_err(|error| field("canister", error.to_string()))?,
+            canister: sealed::principal("canister", &document.canister)?,
             paths: document
                 .paths
                 .iter()
                 .map(labels)
                 .collect::<Result<_, _>>()
-                .map_err(|reason| field("paths", reason))?,
-            certificate: blob("certificate", &document.certificate)?,
-            witness: blob("witness", &document.witness)?,
+                .map_err(|reason: String| SealError::field("paths", reason))?,
+            certificate: sealed::blob("certificate", &document.certificate)?,
+            witness: sealed::blob("witness", &document.witness)?,
         };
-        check_paths(&proof.paths).map_err(|reason| field("paths", reason))?;
-        if document.sha256 != hex::encode(Sha256::digest(proof.contents())) {
-            return Err(ProofError::Damaged);
-        }
-        if proof.to_bytes() != bytes {
-            return Err(ProofError::NotCanonical);
+        check_paths(&proof.paths).map_err(|reason| SealError::field("paths", reason))?;
+        if sealed::to_bytes(proof.document()) != bytes {
+            return Err(SealError::NotCanonical.into());
         }
         Ok(proof)
     }
 
     /// Writes it to `path`, in place of what is there.
     pub(crate) fn save(&self, path: &Path) -> std::io::Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&self.to_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        sealed::save(self.document(), path)
     }
 
-    fn contents(&self) -> Vec<u8> {
-        let document = self.document(String::new());
-        pretty(&Contents {
-            format: FORMAT,
-            canister: document.canister,
-            paths: document.paths,
-            certificate: document.certificate,
-            witness: document.witness,
-        })
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        pretty(&self.document(hex::encode(Sha256::digest(self.contents()))))
-    }
-
-    fn document(&self, sha256: String) -> Document {
+    fn document(&self) -> Document {
         let shown = |path: &Labels| {
             path.iter()
                 .map(|label| labels::shown_label(label))
                 .collect()
         };
         Document {
-            format: FORMAT.into(),
+            format: <Document as sealed::Document>::FORMAT.into(),
             canister: self.canister.to_text(),
             paths: self.paths.iter().map(shown).collect(),
-            certificate: STANDARD.encode(&self.certificate),
-            witness: STANDARD.encode(&self.witness),
-            sha256,
+            certificate: sealed::shown_blob(&self.certificate),
+            witness: sealed::shown_blob(&self.witness),
+            sha256: String::new(),
         }
     }
 
@@ -287,13 +215,6 @@ fn collection(path: &Labels) -> Option<&[u8]> {
         [data, collection, _] if data == indus_api::certified::DATA.as_bytes() => Some(collection),
         _ => None,
     }
-}
-
-fn pretty(document: &impl Serialize) -> Vec<u8> {
-    // Strings and lists of them have a JSON form.
-    let mut bytes = serde_json::to_vec_pretty(document).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
 }
 
 #[cfg(test)]

@@ -1,4 +1,12 @@
-//! `indus verify`: what a proof file proves, without a network.
+//! `indus verify`: what a file proves, without a network.
+//!
+//! A proof says what is in a canister. A presentation says that a licence or a credential is valid, and theirs who shows it:
+//! that takes more of the verifier, the nonce that it chose, a limit to the age of what it believes, and the canisters that
+//! it counts on.
+
+mod presented;
+
+pub(crate) use presented::{Nonce, nonce};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,25 +19,29 @@ use serde_json::{Value, json};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::labels;
+use crate::presentation;
 use crate::proof::{Proof, Proved, Statement};
 use crate::root_key;
+use crate::sealed::{self, Document};
 use crate::when;
 
-/// Verifies a proof file, offline: prints what it proves, or what is wrong with it.
+/// Verifies a proof or a presentation, offline: prints what it proves, or what is wrong with it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The proof file, as `indus prove` writes it.
+    /// The file, as `indus prove`, `indus licence file` and `indus credential present` write it.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The network's root key: DER, PEM, hexadecimal, or a trust file. Get it from somebody you trust.
     #[arg(long, value_name = "KEY_FILE")]
     root_key: PathBuf,
-    /// Refuse a certificate that is older, such as 5m, 24h, 30d [default: any age].
+    /// Refuse a certificate that is older, such as 5m, 24h, 30d [default: any age; a presentation needs a limit].
     #[arg(long, value_name = "DURATION", value_parser = when::duration)]
     max_age: Option<Duration>,
-    /// Refuse a proof that is about another canister.
+    /// Refuse a file that is about another canister [default for a presentation: the one in the trust file].
     #[arg(long, value_name = "ID")]
     canister: Option<Principal>,
+    #[command(flatten)]
+    presented: presented::Options,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -38,9 +50,18 @@ pub(crate) struct Options {
 /// Does it.
 pub(crate) fn verify(options: &Options, console: &mut Console) -> Result<(), Failure> {
     let root_key = root_key::load(&options.root_key)?;
-    let proof = Proof::load(&options.file).map_err(|error| Failure::file(&options.file, error))?;
+    let bytes = sealed::load(&options.file).map_err(|error| Failure::file(&options.file, error))?;
+    if sealed::format(&bytes).as_deref() == Some(presentation::Document::FORMAT) {
+        return presented::verify(options, root_key, &bytes, console);
+    }
+    if options.presented.are_given() {
+        return Err(Failure::file(
+            &options.file,
+            "it is no presentation, which --nonce, --verifier and --identity are for",
+        ));
+    }
     let bound = when::bound(options.max_age);
-    let proved = proof.and_then(|proof| {
+    let proved = Proof::from_bytes(&bytes).and_then(|proof| {
         let now = when::now();
         proof.verify(root_key, options.canister, now, bound)
     });
@@ -53,15 +74,17 @@ pub(crate) fn verify(options: &Options, console: &mut Console) -> Result<(), Fai
             show(&proved, console);
             Ok(())
         }
-        Err(error) => {
-            if options.json {
-                let error = error.to_string();
-                console.line(json!({ "verified": false, "error": error }));
-            }
-            let file = options.file.display();
-            Err(Failure::Failed(format!("{file} is not verified: {error}")))
-        }
+        Err(error) => Err(unverified(options, &error.to_string(), console)),
     }
+}
+
+/// Says what is wrong with the file.
+fn unverified(options: &Options, error: &str, console: &mut Console) -> Failure {
+    if options.json {
+        console.line(json!({ "verified": false, "error": error }));
+    }
+    let file = options.file.display();
+    Failure::Failed(format!("{file} is not verified: {error}"))
 }
 
 /// What is proved, for people.

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indus_verify::{Time, TimeBound};
 
+use crate::failure::Failure;
+
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 /// This machine's clock; a time before 1970 or after 2554 counts as 1970, and no certificate is accepted then.
@@ -38,6 +40,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let number: u64 = text[..text.len() - 1].parse().map_err(|_| refused())?;
     let seconds = number.checked_mul(seconds).ok_or_else(refused)?;
     Ok(Duration::from_secs(seconds))
+}
+
+/// The time `duration` after another, both in nanoseconds since 1970.
+pub(crate) fn later(time_ns: u64, duration: Duration) -> Result<u64, Failure> {
+    u64::try_from(duration.as_nanos())
+        .ok()
+        .and_then(|ns| time_ns.checked_add(ns))
+        .ok_or_else(|| Failure::Usage(String::from("a duration is too long")))
 }
 
 /// An age in the largest unit of which there is at least one.

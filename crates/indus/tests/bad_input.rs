@@ -28,6 +28,7 @@ impl Project {
             fs::write(path, bytes).unwrap();
         };
         file("organisations.csv", organisations.as_ref());
+        file("data/sites.csv", include_bytes!("../../../data/sites.csv"));
         for name in ["registry", "identity", "license_manager"] {
             file(&format!("target/canisters/{name}.wasm.gz"), b"a module");
         }

@@ -10,11 +10,13 @@
 //! the audit log of the canister: proofs about it ([`log`]), its blocks ([`Chain`]), and the replay of what they changed
 //! ([`Audit`]), which shows that the log explains the whole certified state.
 //!
+//! What somebody shows of themselves, a licence or a credential, is verified by [`presentation`].
+//!
 //! What is kept in files can be verified all at once: [`Replay`] takes a log, [`RecordCheck`] the records of a collection.
 //!
 //! Sources: the Internet Computer interface specification, "Certification" (hash trees, certificates,
-//! delegations, canister ranges), RFC 8949 (CBOR), RFC 9162 (Merkle trees of logs), ICRC-3 (blocks and their hashes) and
-//! `indus_api::audit` (what blocks of the suite's canisters hold).
+//! delegations, canister ranges), RFC 8949 (CBOR), RFC 9162 (Merkle trees of logs), RFC 8032 and 8410 (Ed25519 and its keys),
+//! ICRC-3 (blocks and their hashes) and `indus_api::audit` (what blocks of the suite's canisters hold).
 //!
 //! Invariants
 //! - No network, no clock, no randomness: the caller brings the bytes, the root key and the time. It runs wherever Rust
@@ -23,7 +25,7 @@
 //!   (self-described CBOR, definite lengths, shortest integers, fixed order of fields, no trailing bytes, shortest
 //!   LEB128). Blocks may come in any Candid; their hash is the same.
 //! - No bytes make it panic, recurse or take more than a small multiple of their size.
-//! - It knows no canister: names of collections and types of leaves are the caller's.
+//! - It knows no canister: names of collections and types of leaves are the caller's. [`presentation`] is the exception.
 //! - It shares no code with the canisters whose answers it checks.
 //!
 //! Cost: a BLS check takes milliseconds, all the rest microseconds. [`Verifier`] remembers which
@@ -61,6 +63,7 @@ pub mod log;
 mod node;
 mod page;
 mod path;
+pub mod presentation;
 mod ranges;
 mod records;
 mod replay;

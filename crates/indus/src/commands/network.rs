@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indus_client::{Connection, RegistryClient, TrustFile};
+use indus_client::{Connection, Key, RegistryClient, SuiteCanister, TrustFile};
 
 use crate::failure::Failure;
 use crate::key_file;
@@ -34,14 +34,34 @@ impl Network {
 
     /// The registry, to sign calls to.
     pub(crate) fn signing(&self) -> Result<RegistryClient, Failure> {
+        let key = self.signing_key()?;
+        RegistryClient::new(self.connection()?.signing_as(&key))
+            .map_err(|error| Failure::file(&self.trust, error))
+    }
+
+    /// Another canister of the suite, to read as anybody.
+    pub(crate) fn canister(&self, name: &str) -> Result<SuiteCanister, Failure> {
+        self.named(self.connection()?, name)
+    }
+
+    /// Another canister of the suite, to sign calls to, and to read what only some may read.
+    pub(crate) fn signing_to(&self, name: &str) -> Result<SuiteCanister, Failure> {
+        let key = self.signing_key()?;
+        self.named(self.connection()?.signing_as(&key), name)
+    }
+
+    /// The key that is signed with.
+    pub(crate) fn signing_key(&self) -> Result<Key, Failure> {
         let Some(path) = &self.key else {
             return Err(Failure::Usage(String::from(
                 "this is signed: name a key file with --key; `indus key new FILE` makes one",
             )));
         };
-        let key = key_file::read(path).map_err(|error| Failure::file(path, error))?;
-        RegistryClient::new(self.connection()?.signing_as(&key))
-            .map_err(|error| Failure::file(&self.trust, error))
+        key_file::read(path).map_err(|error| Failure::file(path, error))
+    }
+
+    fn named(&self, connection: Connection, name: &str) -> Result<SuiteCanister, Failure> {
+        SuiteCanister::new(connection, name).map_err(|error| Failure::file(&self.trust, error))
     }
 
     fn connection(&self) -> Result<Connection, Failure> {

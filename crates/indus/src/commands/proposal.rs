@@ -2,12 +2,11 @@
 //!
 //! Invariants
 //! - A vote signs the hash of the payload that was read certified and shown, and of nothing else.
-//! - Nothing is approved without a yes: `--yes`, or the answer of a person at a terminal.
+//! - Nothing is approved without a yes ([`signing`]).
 
 mod action;
 mod words;
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -17,6 +16,7 @@ use serde_json::Value;
 
 use crate::commands::network::Network;
 use crate::commands::sheet::{self, Fields};
+use crate::commands::signing;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::when;
@@ -109,7 +109,8 @@ pub(crate) async fn proposal(command: Command, console: &mut Console) -> Result<
                 sheet::show(certified_fields(&found), false, console);
             }
             if !yes {
-                confirm(id)?;
+                let question = format!("Approve proposal {id}, exactly as above?");
+                signing::confirm(&question, "approving", "not approved")?;
             }
             registry.approve(id, found.hash).await
         }
@@ -145,28 +146,6 @@ async fn list(network: &Network, console: &mut Console) -> Result<(), Failure> {
 async fn certified(registry: &RegistryClient, id: u64) -> Result<CertifiedProposal, Failure> {
     let found = registry.proposal(id).await.map_err(Failure::failed)?;
     found.ok_or_else(|| Failure::Failed(format!("no proposal {id}")))
-}
-
-/// Asks the person at the terminal.
-fn confirm(id: u64) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(String::from(
-            "approving needs a yes: --yes, or a terminal to ask at",
-        )));
-    }
-    let mut terminal = io::stderr().lock();
-    let mut answer = String::new();
-    let asked = write!(
-        terminal,
-        "Approve proposal {id}, exactly as above? Type yes: "
-    )
-    .and_then(|()| terminal.flush())
-    .and_then(|()| io::stdin().lock().read_line(&mut answer));
-    match asked {
-        Ok(_) if answer.trim() == "yes" => Ok(()),
-        Ok(_) => Err(Failure::Failed(String::from("not approved"))),
-        Err(error) => Err(Failure::failed(error)),
-    }
 }
 
 fn propose_args(options: Propose, now_ns: u64) -> Result<ProposeArgs, Failure> {

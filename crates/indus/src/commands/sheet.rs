@@ -96,6 +96,7 @@ fn table(columns: &[&str], things: &[Fields]) -> Vec<String> {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::from("-"),
+        Value::Array(values) if values.is_empty() => String::from("-"),
         Value::String(text) => text
             .chars()
             .map(|one| if one.is_control() { '\u{fffd}' } else { one })
@@ -153,6 +154,7 @@ mod tests {
     fn values_are_shown_without_what_moves_the_cursor() {
         assert_eq!(text(&json!("a\u{1b}[2J\n")), "a\u{fffd}[2J\u{fffd}");
         assert_eq!(text(&json!(["a", null, { "b": 1 }])), "a, -, b 1");
+        assert_eq!(text(&json!([])), "-");
     }
 
     #[test]

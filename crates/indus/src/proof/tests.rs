@@ -7,6 +7,7 @@ use indus_api::registry::GovernorRecord;
 use testnet::{Subnet, cbor};
 
 use super::*;
+use crate::sealed::to_bytes;
 
 const SUBNET: Subnet = Subnet::new(1);
 const NOW: u64 = 1_700_000_000_000_000_000;
@@ -67,7 +68,7 @@ fn verified(proof: &Proof) -> Result<Proved, ProofError> {
 
 #[test]
 fn a_file_gives_the_same_proof_again_and_says_what_is_there_and_what_is_not() {
-    let proof = Proof::from_bytes(&example().to_bytes()).unwrap();
+    let proof = Proof::from_bytes(&to_bytes(example().document())).unwrap();
     assert_eq!(proof, example());
     let proved = verified(&proof).unwrap();
     assert_eq!(
@@ -90,7 +91,7 @@ fn a_file_gives_the_same_proof_again_and_says_what_is_there_and_what_is_not() {
 
 #[test]
 fn no_byte_of_a_file_can_be_another() {
-    let bytes = example().to_bytes();
+    let bytes = to_bytes(example().document());
     for at in 0..bytes.len() {
         // The last one makes other white space of white space.
         for flip in [0x01, 0x20, 0x80, 0x2a] {
@@ -109,13 +110,13 @@ fn who_makes_the_hash_anew_still_proves_nothing() {
     for at in 0..example().certificate.len() {
         let mut proof = example();
         proof.certificate[at] ^= 1;
-        let proof = Proof::from_bytes(&proof.to_bytes()).unwrap();
+        let proof = Proof::from_bytes(&to_bytes(proof.document())).unwrap();
         assert!(verified(&proof).is_err(), "byte {at} of the certificate");
     }
     for at in 0..example().witness.len() {
         let mut proof = example();
         proof.witness[at] ^= 1;
-        let proof = Proof::from_bytes(&proof.to_bytes()).unwrap();
+        let proof = Proof::from_bytes(&to_bytes(proof.document())).unwrap();
         assert!(verified(&proof).is_err(), "byte {at} of the witness");
     }
     let mut proof = example();
