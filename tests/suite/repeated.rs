@@ -1,10 +1,13 @@
-//! Each step is called twice at the same time, and both calls wait for the same answer: what comes of it is what comes of one.
+//! Each step is called twice at the same time, and both calls wait for the same answer, which comes soon or late: what comes of it
+//! is what comes of one.
+
+use std::time::Duration;
 
 use candid::{Reserved, decode_one};
 use indus_api::Error;
 
 use crate::{
-    steps::{STEPS, prepared},
+    steps::{STEPS, prepared, prepared_on},
     suite::{Suite, key},
 };
 
@@ -15,21 +18,22 @@ fn counts(suite: &Suite) -> Vec<(String, u64)> {
     collections.map(|one| (one.name, one.records)).collect()
 }
 
-#[test]
-fn two_calls_at_once_do_what_one_does() {
-    let (once, twice) = (prepared(), prepared());
+/// `meanwhile` is done while the calls wait.
+fn two_calls_do_what_one_does(twice: &Suite, meanwhile: fn(&Suite)) {
+    let once = prepared();
     for step in &STEPS {
         once.pass(step.after);
         step.take(&once).unwrap().unwrap();
 
         twice.pass(step.after);
-        let (canister, args) = ((step.canister)(&twice), (step.args)(&twice));
+        let (canister, args) = ((step.canister)(twice), (step.args)(twice));
         let calls = [(); 2].map(|()| {
             twice
                 .pic
                 .submit_call(canister, key(step.caller), step.method, args.clone())
                 .unwrap()
         });
+        meanwhile(twice);
         let answers = calls.map(|call| {
             let reply = twice.pic.await_call(call).unwrap();
             decode_one::<Result<Reserved, Error>>(&reply).unwrap()
@@ -39,6 +43,22 @@ fn two_calls_at_once_do_what_one_does() {
             "{}: {answers:?}",
             step.method
         );
-        assert_eq!(counts(&twice), counts(&once), "{}", step.method);
+        assert_eq!(counts(twice), counts(&once), "{}", step.method);
     }
+}
+
+#[test]
+fn two_calls_at_once_do_what_one_does() {
+    two_calls_do_what_one_does(&prepared(), |_| ());
+}
+
+#[test]
+fn so_they_do_where_the_registry_is_far_and_answers_late() {
+    let suite = prepared_on(Suite::far_from_the_registry());
+    two_calls_do_what_one_does(&suite, |suite| {
+        suite.pic.tick();
+        // Longer than anybody may remember who somebody is.
+        suite.pic.advance_time(Duration::from_secs(61));
+        suite.pic.tick();
+    });
 }

@@ -198,7 +198,11 @@ fn recovery_hash(suite: &Suite) -> ByteBuf {
 
 /// A suite with all whom the steps need.
 pub(crate) fn prepared() -> Suite {
-    let suite = Suite::new();
+    prepared_on(Suite::new())
+}
+
+/// The same of this suite, on which nothing was done.
+pub(crate) fn prepared_on(suite: Suite) -> Suite {
     for (canister, name) in [
         (suite.identity, "identity"),
         (suite.license_manager, "license-manager"),

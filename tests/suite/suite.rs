@@ -69,19 +69,33 @@ impl Drop for Suite {
 }
 
 impl Suite {
-    /// Installs the three, and has an organisation admitted.
+    /// Installs the three on one subnet, and has an organisation admitted.
     pub(crate) fn new() -> Self {
+        Self::on(1)
+    }
+
+    /// The same with the registry on a subnet of its own, from which answers take some rounds.
+    pub(crate) fn far_from_the_registry() -> Self {
+        Self::on(2)
+    }
+
+    /// On so many subnets: the registry on the last one, the others on the first one.
+    fn on(subnets: usize) -> Self {
         // The root key is that of the root subnet.
-        let builder = pocket_ic().with_nns_subnet().with_application_subnet();
+        let mut builder = pocket_ic().with_nns_subnet();
+        for _ in 0..subnets {
+            builder = builder.with_application_subnet();
+        }
         let pic = builder.build();
         let root_key = RootKey::from_der(&pic.root_key().unwrap()).unwrap();
-        let subnet = pic.topology().get_app_subnets()[0];
-        let create = || {
+        let all = pic.topology().get_app_subnets();
+        let create = |subnet| {
             let canister = pic.create_canister_on_subnet(Some(CONTROLLER), None, subnet);
             pic.add_cycles(canister, 1_000_000_000_000_000);
             canister
         };
-        let (registry, identity, license_manager) = (create(), create(), create());
+        let registry = create(all[subnets - 1]);
+        let (identity, license_manager) = (create(all[0]), create(all[0]));
         let install = |canister, module, args| {
             pic.install_canister(canister, module, args, Some(CONTROLLER));
         };
