@@ -2,6 +2,15 @@
 
 use std::{fs, path::Path, process::Command};
 
+use anyhow::Context as _;
+
+/// The folder of the project, as it was when this was built.
+pub(crate) fn project() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("benches/ is in the project")
+}
+
 /// Processor, cores, memory and kernel.
 pub(crate) fn describe() -> String {
     let read = |file| fs::read_to_string(file).unwrap_or_default();

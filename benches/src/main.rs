@@ -19,9 +19,11 @@ mod net;
 mod report;
 mod server;
 mod structures;
+mod suite;
+mod tour;
 mod upgrade;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use report::{Direction, Measured, Results};
@@ -99,6 +101,11 @@ const BENCHMARKS: &[Benchmark] = &[
     shown("small_log_append", INSTRUCTIONS, || Ok(structures::small()?.log_append)),
     shown("small_audit_event", INSTRUCTIONS, || Ok(structures::small_events()?.add)),
     shown("small_audit_event_change", INSTRUCTIONS, || Ok(structures::small_events()?.change)),
+    shown("small_registry_write", INSTRUCTIONS, || Ok(suite::small()?.registry.write)),
+    shown("small_registry_check_access", INSTRUCTIONS, || Ok(suite::small()?.registry.check_access)),
+    shown("small_subject_remote", INSTRUCTIONS, || Ok(suite::small()?.identity.remote)),
+    shown("small_person_register", INSTRUCTIONS, || Ok(suite::small()?.identity.register)),
+    shown("small_seat_grant", INSTRUCTIONS, || Ok(suite::small()?.licences.grant)),
     // A million records.
     at_most("map_insert_1m", INSTRUCTIONS, 320_000.0, || Ok(structures::large()?.map_insert)),
     shown("record_insert_1m", INSTRUCTIONS, || Ok(structures::large()?.record_insert)),
@@ -114,6 +121,17 @@ const BENCHMARKS: &[Benchmark] = &[
     at_most("audit_event_1m_change", INSTRUCTIONS, 400_000.0, || Ok(structures::large_events()?.change)),
     at_most("audit_verify_ratio", "", 2.0, audit::ratio),
     at_most("audit_verify_1m_s", "s", 5.0, audit::seconds),
+    // The canisters, with a million organisations and a million persons.
+    at_most("registry_write_1m", INSTRUCTIONS, 1_000_000.0, || Ok(suite::large()?.registry.write)),
+    at_most("registry_check_access_1m", INSTRUCTIONS, 200_000.0, || Ok(suite::large()?.registry.check_access)),
+    shown("registry_check_access_1m_absent", INSTRUCTIONS, || Ok(suite::large()?.registry.check_access_absent)),
+    at_most("subject_cached", INSTRUCTIONS, 50_000.0, || Ok(suite::large()?.identity.cached)),
+    shown("subject_cached_query", INSTRUCTIONS, || Ok(suite::large()?.identity.cached_query)),
+    at_most("subject_remote", INSTRUCTIONS, 2_000_000.0, || Ok(suite::large()?.identity.remote)),
+    at_most("person_register_1m", INSTRUCTIONS, 2_000_000.0, || Ok(suite::large()?.identity.register)),
+    at_most("seat_grant", INSTRUCTIONS, 1_500_000.0, || Ok(suite::large()?.licences.grant)),
+    shown("seat_grant_total", INSTRUCTIONS, || Ok(suite::large()?.licences.grant_total)),
+    at_most("licence_tour_s", "s", 60.0, tour::seconds),
     at_most("upgrade_1m", INSTRUCTIONS, 2_000_000.0, || Ok(upgrade::figures()?.many)),
     at_most("upgrade_1m_difference", "%", 1.0, || Ok(upgrade::figures()?.difference())),
 ];
@@ -143,9 +161,7 @@ fn run() -> anyhow::Result<bool> {
         let all: Vec<_> = BENCHMARKS.iter().map(|b| b.name).collect();
         anyhow::bail!("no such benchmark; there are {}", all.join(", "));
     }
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("benches/ is in the project")?;
+    let project = machine::project()?;
     let mut results = Results::load(&project.join("benches/results.json"))?;
     let mut all_reached = true;
     for benchmark in chosen {

@@ -12,7 +12,15 @@ use ic_management_canister_types::{
 use sha2::{Digest as _, Sha256};
 
 const SENDER: &[u8] = b"bench";
-const TIMER: &str = "canister_global_timer";
+/// When a subnet begins, in nanoseconds since 1970.
+pub(crate) const START_NS: u64 = 1_780_000_000_000_000_000;
+/// Methods by which timers run: the system's, and the one of `ic-cdk-timers` within it.
+const TIMERS: [&str; 2] = ["canister_global_timer", "<ic-cdk internal> timer_executor"];
+
+/// Whoever calls, where it doesn't matter.
+pub(crate) fn nobody() -> Principal {
+    Principal::self_authenticating(SENDER)
+}
 
 /// A subnet without HTTP.
 pub(crate) struct Net {
@@ -22,7 +30,7 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let mut config = NetworkConfig::new(Time(1_780_000_000_000_000_000), [7; 32]);
+        let mut config = NetworkConfig::new(Time(START_NS), [7; 32]);
         config.subnets = vec![SubnetConfig::of(SubnetKind::Application)];
         Ok(Self {
             network: Network::new(&config)?,
@@ -36,12 +44,22 @@ impl Net {
         method: &str,
         arg: Vec<u8>,
     ) -> anyhow::Result<RequestStatus> {
+        self.call_by(nobody(), to, method, arg)
+    }
+
+    fn call_by(
+        &mut self,
+        sender: Principal,
+        to: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<RequestStatus> {
         self.calls += 1;
         let id = RequestId(Sha256::digest(self.calls.to_be_bytes()).into());
         let subnet = self.network.application_subnet();
         let ingress = Ingress {
             id,
-            sender: Principal::self_authenticating(SENDER),
+            sender,
             canister_id: to,
             method: method.to_owned(),
             arg,
@@ -61,10 +79,27 @@ impl Net {
         method: &str,
         arg: Vec<u8>,
     ) -> anyhow::Result<Vec<u8>> {
-        match self.call(to, method, arg)? {
+        self.reply_to(nobody(), to, method, arg)
+    }
+
+    /// What an update of this caller is answered with.
+    pub(crate) fn reply_to(
+        &mut self,
+        sender: Principal,
+        to: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
+        match self.call_by(sender, to, method, arg)? {
             RequestStatus::Replied(reply) => Ok(reply),
             other => bail!("{method}: {other:?}"),
         }
+    }
+
+    /// Moves the time on, and runs the timers that are due then.
+    pub(crate) fn pass(&mut self, nanos: u64) {
+        self.network.advance_time(self.network.time().plus(nanos));
+        while self.network.run() {}
     }
 
     /// A canister with this module.
@@ -73,15 +108,20 @@ impl Net {
         wasm_module: Vec<u8>,
         arg: Vec<u8>,
     ) -> anyhow::Result<Principal> {
+        let canister = self.create()?;
+        self.install_code(canister, CanisterInstallMode::Install, wasm_module, arg)?;
+        Ok(canister)
+    }
+
+    /// A canister without a module.
+    pub(crate) fn create(&mut self) -> anyhow::Result<Principal> {
         let args = ProvisionalCreateCanisterWithCyclesArgs {
             amount: Some(1_000_000_000_000_000_u64.into()),
             ..ProvisionalCreateCanisterWithCyclesArgs::default()
         };
         let method = "provisional_create_canister_with_cycles";
         let reply = self.reply(Principal::management_canister(), method, Encode!(&args)?)?;
-        let canister = Decode!(&reply, CanisterIdRecord)?.canister_id;
-        self.install_code(canister, CanisterInstallMode::Install, wasm_module, arg)?;
-        Ok(canister)
+        Ok(Decode!(&reply, CanisterIdRecord)?.canister_id)
     }
 
     /// Installs or upgrades.
@@ -114,8 +154,19 @@ impl Net {
         method: &str,
         arg: Vec<u8>,
     ) -> anyhow::Result<Vec<u8>> {
+        self.answer_to(nobody(), to, method, arg)
+    }
+
+    /// What a query of this caller is answered with.
+    pub(crate) fn answer_to(
+        &self,
+        sender: Principal,
+        to: Principal,
+        method: &str,
+        arg: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
         let query = Query {
-            sender: Principal::self_authenticating(SENDER),
+            sender,
             canister_id: to,
             method: method.to_owned(),
             arg,
@@ -133,7 +184,7 @@ impl Net {
         let metrics = self.network.metrics();
         let of_it = metrics
             .iter()
-            .filter(|one| one.canister == canister && one.method != TIMER);
+            .filter(|one| one.canister == canister && !TIMERS.contains(&one.method.as_str()));
         of_it.map(|one| one.instructions).sum()
     }
 

@@ -15,10 +15,10 @@ use pocket_ic::{PocketIc, PocketIcBuilder};
 /// Longest wait for the server to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The server that cargo built beside this program.
-pub(crate) fn program() -> anyhow::Result<PathBuf> {
+/// A program that cargo built beside this one.
+pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe()?;
-    let program = here.with_file_name("pocket-ic");
+    let program = here.with_file_name(name);
     if !program.is_file() {
         bail!(
             "{} is missing: cargo build --release --workspace --bins",
@@ -40,7 +40,7 @@ impl Server {
     pub(crate) fn start(cache: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let port_file = folder.path().join("port");
-        let child = Command::new(program()?)
+        let child = Command::new(program("pocket-ic")?)
             .args(["--ttl", "300", "--port-file"])
             .arg(&port_file)
             .env("LOCALNET_CACHE", cache)

@@ -3,14 +3,14 @@
 //! Large states are laid out natively, by the code that runs in the canister, and loaded as stable memory. The peer's tree
 //! has to grow on the heap, record by record: at a million records that takes minutes.
 
-use std::{path::Path, sync::OnceLock};
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use candid::{Decode, Encode, Principal, utils::ArgumentEncoder};
 use ic_stable_structures::VectorMemory;
 use structures::{Structures, Took};
 
-use crate::net::Net;
+use crate::{machine, net::Net};
 
 /// Operations that a figure is the mean of.
 const OPERATIONS: u64 = 1_000;
@@ -98,9 +98,7 @@ fn events(cell: &'static OnceLock<Events>, records: u64) -> anyhow::Result<Event
 
 /// The module that scripts/build made.
 pub(crate) fn module(name: &str) -> anyhow::Result<Vec<u8>> {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("benches/ is in the project")?;
+    let project = machine::project()?;
     let file = project.join(format!("target/canisters/{name}.wasm.gz"));
     std::fs::read(&file)
         .with_context(|| format!("{}: scripts/build {name} makes it", file.display()))

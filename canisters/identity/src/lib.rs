@@ -33,14 +33,15 @@ use ic_stable_structures::DefaultMemoryImpl;
 use indus_api::{
     Error, Subject,
     identity::{
-        ApproveRecoveryArgs, CredentialView, GrantArgs, InForce, InitArgs, IssueArgs,
-        ListRolesArgs, Method, OfferArgs, OpenRecoveryArgs, Pairing, Person, PersonView, Recovery,
-        RegisterArgs, RevokeCredentialArgs, RevokeRoleArgs, RevokedCredential, Role,
+        ApproveRecoveryArgs, CredentialRecord, CredentialView, GrantArgs, InForce, InitArgs,
+        IssueArgs, ListRolesArgs, Method, MethodRecord, OfferArgs, OpenRecoveryArgs, Pairing,
+        Person, PersonRecord, PersonView, Recovery, RecoveryRecord, RegisterArgs,
+        RevokeCredentialArgs, RevokeRoleArgs, RevokedCredential, Role,
     },
     paging::{Page, PageArgs},
 };
 use indus_kit::{
-    Context, Definition, Kit,
+    Context, Definition, Kit, encoding,
     http::status::Metric,
     icrc21::Consent,
     shell::{self, Shell},
@@ -98,6 +99,23 @@ impl Shell for Identity {
         consent::consent(method, argument)
     }
 
+    fn prepare() {
+        encoding::prepare::<PersonRecord>();
+        encoding::prepare::<MethodRecord>();
+        encoding::prepare::<RecoveryRecord>();
+        encoding::prepare::<CredentialRecord>();
+        encoding::prepare::<u64>();
+        encoding::prepare::<Result<PersonView, Error>>();
+        encoding::prepare::<Result<Role, Error>>();
+        encoding::prepare::<ListRolesArgs>();
+        encoding::prepare::<Result<Page<u64, Role>, Error>>();
+        encoding::prepare::<Result<Recovery, Error>>();
+        encoding::prepare::<Result<CredentialView, Error>>();
+        encoding::prepare::<PageArgs<u64>>();
+        encoding::prepare::<Result<Page<u64, CredentialView>, Error>>();
+        encoding::prepare::<Result<InForce, Error>>();
+    }
+
     fn metrics(&self) -> Vec<Metric> {
         vec![
             Metric::gauge(
@@ -142,7 +160,8 @@ async fn register_person(args: RegisterArgs) -> Result<Person, Error> {
 }
 
 /// Persons: opens a pairing of 15 minutes, and gives the code that the new device has to know.
-#[update]
+#[update(encode_with = "reply", hidden)]
+#[candid_method(update)]
 fn open_pairing() -> Result<Pairing, Error> {
     shell::update(|state: &mut Identity, context| pairing::open(state, context))
 }
@@ -281,7 +300,7 @@ async fn revoke_credential(args: RevokeCredentialArgs) -> Result<RevokedCredenti
 #[candid_method(update)]
 async fn subject_of(principal: Principal) -> PhantomData<Option<Subject>> {
     match asks::subject_of(principal).await {
-        Ok(subject) => match candid::encode_one(subject) {
+        Ok(subject) => match encoding::encode(&subject) {
             Ok(reply) => api::msg_reply(reply),
             Err(_) => api::msg_reject("the subject can't be encoded"),
         },
@@ -291,7 +310,8 @@ async fn subject_of(principal: Principal) -> PhantomData<Option<Subject>> {
 }
 
 /// Persons: who they are here, asked for afresh if it has to be, so that queries know it for a minute.
-#[update]
+#[update(encode_with = "reply", hidden)]
+#[candid_method(update)]
 async fn refresh_subject() -> Result<Subject, Error> {
     asks::refresh_subject().await
 }
@@ -304,7 +324,8 @@ async fn apply_decision(proposal: u64) -> Result<(), Error> {
 }
 
 /// Persons: what they see of themselves: methods, the open pairing, the open recovery. Not certified.
-#[query]
+#[query(encode_with = "reply", hidden)]
+#[candid_method(query)]
 fn my_person() -> Result<PersonView, Error> {
     shell::query(|state: &Identity, context| persons::view(state, context))
 }
@@ -345,7 +366,8 @@ fn list_credentials(args: PageArgs<u64>) -> Result<Page<u64, CredentialView>, Er
 }
 
 /// Everybody: the configuration in force. Not certified: that is the collection `configuration`.
-#[query]
+#[query(encode_with = "reply", hidden)]
+#[candid_method(query)]
 fn get_configuration() -> Result<InForce, Error> {
     shell::query(|state: &Identity, _| state.in_force())
 }

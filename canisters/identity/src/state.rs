@@ -44,6 +44,7 @@ pub(crate) use indus_kit::refusals::{conflict, not_found, unauthorized};
 use indus_kit::{
     Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table,
     codes::internal,
+    encoding,
     idempotency::Idempotency,
     memories::KitMemory,
     rate_limit::{Limit, RateLimits},
@@ -141,7 +142,7 @@ pub static DEFINITION: Definition = Definition {
             trie: 1,
             rule: ReadRule::Owner,
             owner: |record| {
-                let PersonRecord::V1(person) = candid::decode_one(record).ok()?;
+                let PersonRecord::V1(person) = encoding::decode(record).ok()?;
                 Some(owned_by(person.id))
             },
         },
@@ -152,7 +153,7 @@ pub static DEFINITION: Definition = Definition {
             trie: 3,
             rule: ReadRule::Owner,
             owner: |record| {
-                let MethodRecord::V1(method) = candid::decode_one(record).ok()?;
+                let MethodRecord::V1(method) = encoding::decode(record).ok()?;
                 Some(owned_by(method.person))
             },
         },
@@ -160,7 +161,7 @@ pub static DEFINITION: Definition = Definition {
         CollectionSpec {
             rule: ReadRule::OwnerOrRole(RECOVERY_OFFICER),
             owner: |record| {
-                let RecoveryRecord::V1(recovery) = candid::decode_one(record).ok()?;
+                let RecoveryRecord::V1(recovery) = encoding::decode(record).ok()?;
                 Some(owned_by(recovery.person))
             },
             ..public(RECOVERIES, 6)
@@ -168,7 +169,7 @@ pub static DEFINITION: Definition = Definition {
         CollectionSpec {
             rule: ReadRule::Owner,
             owner: |record| {
-                let CredentialRecord::V1(credential) = candid::decode_one(record).ok()?;
+                let CredentialRecord::V1(credential) = encoding::decode(record).ok()?;
                 Some(owned_by(credential.holder))
             },
             ..public(CREDENTIALS, 8)

@@ -22,6 +22,7 @@ use indus_api::{
 use indus_kit::{
     Context,
     codes::internal,
+    encoding,
     idempotency::{Begin, Success},
     paging::PageRequest,
     subjects::{Owner, ReadRule, Subjects},
@@ -42,7 +43,7 @@ pub(crate) const CONTENT_NOT_ENCODED: u32 = 1_001;
 
 /// Whose an application is, from its bytes: a matter of the person, not of the organisation that they act for.
 pub(crate) fn owner(record: &[u8]) -> Option<Owner> {
-    let ApplicationRecord::V1(application) = candid::decode_one(record).ok()?;
+    let ApplicationRecord::V1(application) = encoding::decode(record).ok()?;
     Some(owner_of(&application))
 }
 

@@ -29,14 +29,14 @@ use ic_stable_structures::DefaultMemoryImpl;
 use indus_api::{
     Error, Subject,
     licences::{
-        Application, ApplyArgs, DeclineArgs, Entitlement, EntitlementArgs, InitArgs, Ledger,
-        OpenRoundArgs, Place, QueueArgs, RenewArgs, ReorderArgs, ReviewArgs, Round, Seat, SeatArgs,
-        Settings,
+        Application, ApplicationRecord, ApplyArgs, DeclineArgs, Entitlement, EntitlementArgs,
+        InitArgs, Ledger, OpenRoundArgs, Place, QueueArgs, RenewArgs, ReorderArgs, ReviewArgs,
+        Round, Seat, SeatArgs, Settings,
     },
     paging::{Page, PageArgs},
 };
 use indus_kit::{
-    Context, Definition, Kit,
+    Context, Definition, Kit, encoding,
     http::status::Metric,
     icrc21::Consent,
     shell::{self, Shell},
@@ -113,6 +113,24 @@ impl Shell for Manager {
 
     fn consent(method: &str, argument: &[u8]) -> Option<Consent> {
         consent::consent(method, argument)
+    }
+
+    fn prepare() {
+        encoding::prepare::<ApplicationRecord>();
+        encoding::prepare::<u64>();
+        encoding::prepare::<Result<Application, Error>>();
+        encoding::prepare::<PageArgs<u64>>();
+        encoding::prepare::<Result<Page<u64, Application>, Error>>();
+        encoding::prepare::<Result<Page<u64, u64>, Error>>();
+        encoding::prepare::<QueueArgs>();
+        encoding::prepare::<Result<Page<Place, Place>, Error>>();
+        encoding::prepare::<Result<Page<u64, Round>, Error>>();
+        encoding::prepare::<Result<Seat, Error>>();
+        encoding::prepare::<Result<Page<u64, Seat>, Error>>();
+        encoding::prepare::<EntitlementArgs>();
+        encoding::prepare::<Result<Option<Entitlement>, Error>>();
+        encoding::prepare::<Result<Vec<Ledger>, Error>>();
+        encoding::prepare::<Result<Settings, Error>>();
     }
 
     fn metrics(&self) -> Vec<Metric> {
@@ -262,7 +280,8 @@ async fn apply_decision(id: u64) -> Result<(), Error> {
 }
 
 /// Any authenticated caller: asks identity who they are, so that queries know it for a minute.
-#[update]
+#[update(encode_with = "reply", hidden)]
+#[candid_method(update)]
 async fn refresh_subject() -> Result<Subject, Error> {
     suite::refresh_subject().await
 }
@@ -329,13 +348,15 @@ fn check_entitlement(args: EntitlementArgs) -> Result<Option<Entitlement>, Error
 }
 
 /// Everybody: the 15 quotas and what is used of each. Not certified: that is the collection `quotas`.
-#[query]
+#[query(encode_with = "reply", hidden)]
+#[candid_method(query)]
 fn list_quotas() -> Result<Vec<Ledger>, Error> {
     shell::query(|state: &Manager, _| Ok(state.ledgers().to_vec()))
 }
 
 /// Everybody: the settings that hold now. Not certified: that is the collection `settings`.
-#[query]
+#[query(encode_with = "reply", hidden)]
+#[candid_method(query)]
 fn get_settings() -> Result<Settings, Error> {
     shell::query(|state: &Manager, _| Ok(state.settings().clone()))
 }

@@ -105,6 +105,9 @@ impl Shell for Registry {
         encoding::prepare::<Result<Page<u64, Organisation>, Error>>();
         encoding::prepare::<Result<Page<u64, Proposal>, Error>>();
         encoding::prepare::<Result<Page<u64, Service>, Error>>();
+        encoding::prepare::<Result<Vec<Governor>, Error>>();
+        encoding::prepare::<Result<Quorums, Error>>();
+        encoding::prepare::<Result<ResidencyStatement, Error>>();
     }
 
     fn metrics(&self) -> Vec<Metric> {
@@ -218,13 +221,15 @@ fn organisation_standing(id: u64) -> Option<Standing> {
 }
 
 /// Everybody: the governors, at most 25. Not certified: that is the collection `governors`.
-#[query]
+#[query(encode_with = "reply", hidden)]
+#[candid_method(query)]
 fn list_governors() -> Result<Vec<Governor>, Error> {
     shell::query(|state: &Registry, _| state.governors())
 }
 
 /// Everybody: the quorums. Not certified: that is the collection `policies`.
-#[query]
+#[query(encode_with = "reply", hidden)]
+#[candid_method(query)]
 fn get_quorums() -> Result<Quorums, Error> {
     shell::query(|state: &Registry, _| Ok(state.governance()?.quorums()))
 }
@@ -294,7 +299,8 @@ fn list_canisters(args: PageArgs<ByteBuf>) -> Result<Page<ByteBuf, CanisterEntry
 }
 
 /// Everybody: where the subnet is, as of the last change of its sites and nodes. Not certified: that is in `policies`.
-#[query]
+#[query(encode_with = "reply", hidden)]
+#[candid_method(query)]
 fn get_residency_statement() -> Result<ResidencyStatement, Error> {
     shell::query(|state: &Registry, _| residency::statement(state))
 }

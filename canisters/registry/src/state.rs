@@ -65,12 +65,15 @@ const DUE: u8 = 21;
 const OPEN_OF: u8 = 22;
 const SERVICE_SLUGS: u8 = 23;
 
-pub(crate) const ORGANISATION: Table<OrganisationRecord> = Table::new(0);
+/// The organisations.
+pub const ORGANISATION: Table<OrganisationRecord> = Table::new(0);
 pub(crate) const GOVERNOR: Table<GovernorRecord> = Table::new(1);
 pub(crate) const POLICY: Table<PolicyRecord> = Table::new(2);
 pub(crate) const PROPOSAL: Table<ProposalRecord> = Table::new(3);
-pub(crate) const SERVICE: Table<ServiceRecord> = Table::new(4);
-pub(crate) const GRANT: Table<GrantRecord> = Table::new(5);
+/// The services.
+pub const SERVICE: Table<ServiceRecord> = Table::new(4);
+/// The access grants.
+pub const GRANT: Table<GrantRecord> = Table::new(5);
 pub(crate) const CANISTER: Table<CanisterRecord> = Table::new(6);
 pub(crate) const SITE: Table<SiteRecord> = Table::new(7);
 pub(crate) const NODE: Table<NodeRecord> = Table::new(8);
@@ -132,39 +135,34 @@ pub const OBSERVED: &str = "canister.observed";
 
 /// What follows in the indexes from a change of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    AppliedFor {
-        applicant: Principal,
-        id: u64,
-    },
-    Decided {
-        applicant: Principal,
-        id: u64,
-    },
-    SlugTaken {
-        slug: String,
-        id: u64,
-    },
-    SlugFree {
-        slug: String,
-    },
+pub enum Effect {
+    /// An application is pending.
+    AppliedFor { applicant: Principal, id: u64 },
+    /// It is not any more.
+    Decided { applicant: Principal, id: u64 },
+    /// An organisation has a slug.
+    SlugTaken { slug: String, id: u64 },
+    /// Nobody has it any more.
+    SlugFree { slug: String },
+    /// A service of an organisation has a slug.
     ServiceTaken {
         organisation: u64,
         slug: String,
         id: u64,
     },
-    ServiceFree {
-        organisation: u64,
-        slug: String,
-    },
+    /// None of its services has it any more.
+    ServiceFree { organisation: u64, slug: String },
+    /// Who decides is to be read again.
     GovernanceChanged,
 }
 
 /// Changes of records, and what follows from them: what an action comes to, if it is carried out now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
-    pub(crate) changes: Vec<Change>,
-    pub(crate) effects: Vec<Effect>,
+pub struct Plan {
+    /// Of records.
+    pub changes: Vec<Change>,
+    /// In the indexes.
+    pub effects: Vec<Effect>,
 }
 
 /// Everything that the registry knows, over any stable memory.
@@ -329,11 +327,12 @@ impl<M: Memory> State<M> {
             .collect()
     }
 
-    /// Stores a proposal, new or changed, and a plan with it, as one event.
+    /// Stores a proposal, new or changed, and a plan with it, as one event. What may happen to it is the matter of
+    /// [`proposals`](crate::proposals).
     ///
     /// # Errors
     /// [`Error::Internal`] if it can't be encoded or stored; nothing is written then.
-    pub(crate) fn record(
+    pub fn record(
         &mut self,
         context: &Context,
         kind: &'static str,

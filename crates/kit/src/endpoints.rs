@@ -67,7 +67,8 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: the certified head of the audit log, its last block, and the root hash of each collection.
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply", hidden)]
+        #[::candid::candid_method(query)]
         fn log_head() -> Result<indus_api::CertifiedRead, indus_api::Error> {
             $crate::shell::log_head::<$state>()
         }
@@ -109,19 +110,22 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: the certificate of the last block (ICRC-3).
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply", hidden)]
+        #[::candid::candid_method(query)]
         fn icrc3_get_tip_certificate() -> Option<indus_api::icrc3::TipCertificate> {
             $crate::shell::icrc3_get_tip_certificate::<$state>()
         }
 
         /// Everybody: the types of the blocks (ICRC-3).
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply", hidden)]
+        #[::candid::candid_method(query)]
         fn icrc3_supported_block_types() -> Vec<indus_api::icrc3::BlockType> {
             <$state as $crate::shell::Shell>::DEFINITION.supported_block_types()
         }
 
         /// Everybody: the standards that this canister keeps to (ICRC-10).
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply", hidden)]
+        #[::candid::candid_method(query)]
         fn icrc10_supported_standards() -> Vec<indus_api::icrc3::Standard> {
             $crate::endpoints::supported_standards()
         }
@@ -136,13 +140,15 @@ macro_rules! standard_endpoints {
         }
 
         /// Everybody: version, sizes and maintenance of this installation. Not certified; answered during maintenance.
-        #[::ic_cdk::query]
+        #[::ic_cdk::query(encode_with = "reply", hidden)]
+        #[::candid::candid_method(query)]
         fn service_info() -> indus_api::service::ServiceInfo {
             $crate::shell::service_info::<$state>()
         }
 
         /// Controllers: ends the maintenance after an upgrade, and wakes the timers after a snapshot was loaded. Repeatable.
-        #[::ic_cdk::update]
+        #[::ic_cdk::update(encode_with = "reply", hidden)]
+        #[::candid::candid_method(update)]
         fn confirm_upgrade() -> Result<(), indus_api::Error> {
             $crate::shell::confirm_upgrade::<$state>()
         }
