@@ -10,10 +10,7 @@ use indus_api::{Error, licences};
 use serde::de::DeserializeOwned;
 
 use super::{identity, licences as seats, registry};
-use crate::{
-    net::{Net, START_NS},
-    structures,
-};
+use crate::{net::Net, structures};
 
 /// Longer than the interval of the job that prepares what queries need: a minute.
 const WARM_UP_NS: u64 = 61_000_000_000;
@@ -85,7 +82,6 @@ impl Suite {
         self.net.reply(canister, "confirm_upgrade", Encode!()?)?;
         Ok(())
     }
-
 
     /// An update that has to succeed.
     pub(super) fn update<R: CandidType + DeserializeOwned>(

@@ -30,7 +30,7 @@ use indus_api::{
     paging::{Page, PageArgs},
     registry::{
         Action, Application, Approval, ApproveArgs, CancelArgs, Proposal, ProposalRecord,
-        ProposalState, ProposeArgs, RejectArgs, Rejection, payload_hash,
+        ProposalState, ProposeArgs, RejectArgs, Rejection,
         proposals::{
             DEFAULT_LIFETIME_NS, MAX_LIFETIME_NS, MAX_OPEN, MAX_OPEN_PER_PROPOSER,
             MAX_PAYLOAD_BYTES, MAX_VOTE_REASON_BYTES,
@@ -378,7 +378,7 @@ fn named<M: Memory>(state: &State<M>, id: u64, hash: &[u8]) -> Result<Proposal, 
     let read =
         <[u8; 32]>::try_from(hash).map_err(|_| invalid("payload_hash", "must be 32 bytes long"))?;
     let proposal = state.proposal(id)?;
-    let current = payload_hash(&proposal.payload);
+    let current = state.payload_hash(&proposal);
     if current != read {
         return Err(Error::Stale {
             current: hex::encode(current),

@@ -31,7 +31,7 @@
 //!
 //! Cost: each access is O(log n); opening reads the headers of the structures.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use candid::Principal;
 use ic_stable_structures::{Memory, StableBTreeMap, memory_manager::VirtualMemory};
@@ -41,15 +41,15 @@ use indus_api::{
         CANISTERS, CanisterRecord, GOVERNORS, GRANTS, Governor, GovernorRecord, GrantRecord,
         InitArgs, NODES, NodeRecord, ORGANISATIONS, Organisation, OrganisationRecord, POLICIES,
         PROPOSALS, PolicyRecord, Proposal, ProposalRecord, ProposalState, SERVICES, SITES,
-        ServiceRecord, SiteRecord, id_key, payload_hash,
+        ServiceRecord, SiteRecord, id_key,
     },
 };
+use indus_certified::{Hash, sha256};
 pub(crate) use indus_kit::refusals::{conflict, not_found, unauthorized};
 use indus_kit::{
     Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table, codes,
     encoding, subjects::ReadRule,
 };
-use sha2::{Digest as _, Sha256};
 
 use crate::governance::{self, Governance};
 
@@ -177,6 +177,9 @@ pub struct State<M: Memory> {
     service_slugs: StableBTreeMap<[u8; 32], u64, VirtualMemory<M>>,
     /// Read once after a start and after a change.
     governance: OnceCell<Governance>,
+    /// The hash of a payload that was hashed last, with the id of its proposal: a payload never changes, and is hashed to be
+    /// named and to be found among the open ones.
+    hashed: Cell<Option<(u64, Hash)>>,
 }
 
 impl<M: Memory> State<M> {
@@ -214,6 +217,7 @@ impl<M: Memory> State<M> {
             open_of: StableBTreeMap::init(memories.get(OPEN_OF)),
             service_slugs: StableBTreeMap::init(memories.get(SERVICE_SLUGS)),
             governance: OnceCell::new(),
+            hashed: Cell::new(None),
         }
     }
 
@@ -276,6 +280,18 @@ impl<M: Memory> State<M> {
             .ok_or_else(|| not_found("proposal", id))
     }
 
+    /// The hash of a stored proposal's payload, as [`payload_hash`](indus_api::registry::payload_hash) has it.
+    pub(crate) fn payload_hash(&self, stored: &Proposal) -> Hash {
+        match self.hashed.get() {
+            Some((id, hash)) if id == stored.id => hash,
+            _ => {
+                let hash = sha256::digest(&stored.payload);
+                self.hashed.set(Some((stored.id, hash)));
+                hash
+            }
+        }
+    }
+
     /// The id of the organisation that has this slug.
     pub(crate) fn by_slug(&self, slug: &str) -> Option<u64> {
         self.active_slugs.get(&slug.to_owned())
@@ -315,7 +331,7 @@ impl<M: Memory> State<M> {
 
     /// The open proposal of `proposer` with this payload.
     pub(crate) fn open_with(&self, proposer: Principal, payload: &[u8]) -> Option<u64> {
-        self.open.get(&identity(proposer, payload))
+        self.open.get(&identity(proposer, &sha256::digest(payload)))
     }
 
     /// Ids of proposals whose time has come, at most `limit`.
@@ -360,7 +376,8 @@ impl<M: Memory> State<M> {
         }
         let was_open = before.is_some_and(is_open);
         if was_open != is_open(&proposal) {
-            let identity = identity(proposal.proposer, &proposal.payload);
+            // Stored by now.
+            let identity = identity(proposal.proposer, &self.payload_hash(&proposal));
             if was_open {
                 self.open.remove(&identity);
                 self.open_of.remove(&(proposal.proposer, id));
@@ -440,18 +457,12 @@ fn is_open(proposal: &Proposal) -> bool {
 }
 
 /// Tells open proposals apart: a proposer's second one with the same payload is the first one again.
-fn identity(proposer: Principal, payload: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(payload_hash(payload));
-    hash.update(proposer.as_slice());
-    hash.finalize().into()
+fn identity(proposer: Principal, payload_hash: &Hash) -> Hash {
+    sha256::digest(&[payload_hash, proposer.as_slice()].concat())
 }
 
-fn service_name(organisation: u64, slug: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(organisation.to_be_bytes());
-    hash.update(slug);
-    hash.finalize().into()
+fn service_name(organisation: u64, slug: &str) -> Hash {
+    sha256::digest(&[&organisation.to_be_bytes(), slug.as_bytes()].concat())
 }
 
 /// Candid of something that is stored.
