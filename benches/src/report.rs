@@ -156,6 +156,7 @@ impl Results {
             .iter()
             .map(|r| format!("{}; {}", r.machine, r.compiler))
             .collect();
+        machines.sort();
         machines.dedup();
         table + &format!("\n{}.\n", machines.join(". "))
     }
