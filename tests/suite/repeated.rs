@@ -57,8 +57,7 @@ fn so_they_do_where_the_registry_is_far_and_answers_late() {
     let suite = prepared_on(Suite::far_from_the_registry());
     two_calls_do_what_one_does(&suite, |suite| {
         suite.pic.tick();
-        // Longer than anybody may remember who somebody is.
-        suite.pic.advance_time(Duration::from_secs(61));
+        suite.pic.advance_time(Duration::from_secs(20));
         suite.pic.tick();
     });
 }

@@ -11,7 +11,8 @@
 //! - An entry's age counts from before its question was sent, and an entry that is [`LIFETIME_NS`] old is none. So a
 //!   revocation holds everywhere at most that long after identity decided on it, and for sensitive operations, which
 //!   always pull, at once.
-//! - One pull a caller at a time, so an older answer never replaces a newer one.
+//! - A caller has at most [`MAX_PULLS_OF_CALLER`] pulls at a time; the answer to an older question never replaces that to a newer
+//!   one, whichever comes first.
 //! - There are at most [`MAX_ENTRIES`]; the one that expires first makes room.
 //! - It is in the heap and empty after an upgrade: that costs a pull, and no stable memory.
 //!
@@ -39,6 +40,8 @@ pub const LIFETIME_NS: u64 = 60_000_000_000;
 pub const MAX_ENTRIES: usize = 10_000;
 /// Most pulls at once: half of what the system's queue between two canisters holds.
 pub const MAX_PULLS: usize = 250;
+/// Most of them for one caller: who does several things at once asks several times.
+pub const MAX_PULLS_OF_CALLER: u8 = 16;
 /// Reason of the [`Error::Unavailable`] that asks the client to call `refresh_subject`.
 pub const REFRESH: &str = "refresh";
 
@@ -50,14 +53,19 @@ pub struct CachedSubjects {
     entries: BTreeMap<Principal, Entry>,
     /// The same, the oldest first.
     by_age: BTreeSet<(u64, Principal)>,
-    pulls: Guards<Principal>,
+    pulls: Guards<(Principal, u8)>,
+    /// Number of the next pull.
+    next_pull: u64,
     max_entries: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
+    /// Number of the pull that it came of.
+    pull: u64,
     asked_at_ns: u64,
-    subject: Subject,
+    /// None if the source knew nobody, or its answer could not be used.
+    subject: Option<Subject>,
 }
 
 impl CachedSubjects {
@@ -69,6 +77,7 @@ impl CachedSubjects {
             entries: BTreeMap::new(),
             by_age: BTreeSet::new(),
             pulls: Guards::new("refreshes of subjects at once", MAX_PULLS),
+            next_pull: 0,
             max_entries: MAX_ENTRIES,
         }
     }
@@ -89,20 +98,53 @@ impl CachedSubjects {
         self.entries
             .get(caller)
             .filter(|entry| !is_over(entry.asked_at_ns, now_ns))
-            .map(|entry| &entry.subject)
+            .and_then(|entry| entry.subject.as_ref())
     }
 
-    /// Takes in what the source answered. Whatever it is, it replaces what was known.
+    /// Begins a pull: its guard, and its number.
+    fn begin(&mut self, caller: Principal) -> Result<(Guard<(Principal, u8)>, u64), Error> {
+        let mut refusal = None;
+        for place in 0..MAX_PULLS_OF_CALLER {
+            match self.pulls.enter((caller, place)) {
+                Ok(guard) => {
+                    let number = self.next_pull;
+                    self.next_pull += 1;
+                    return Ok((guard, number));
+                }
+                Err(taken @ Error::Conflict { .. }) => refusal = Some(taken),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| self.unavailable(REFRESH)))
+    }
+
+    /// Takes in what the source answered to a pull. Whatever it is, it replaces what was known by pulls before it.
     fn keep(
         &mut self,
         caller: Principal,
         answer: Option<Subject>,
+        (pull, asked_at_ns): (u64, u64),
+        now_ns: u64,
+    ) -> Result<Subject, Error> {
+        let answer = self.checked(answer, asked_at_ns, now_ns);
+        let known = self.entries.get(&caller);
+        if known.is_none_or(|entry| entry.pull < pull) {
+            let entry = Entry {
+                pull,
+                asked_at_ns,
+                subject: answer.clone().ok(),
+            };
+            self.put(caller, entry);
+        }
+        answer
+    }
+
+    fn checked(
+        &self,
+        answer: Option<Subject>,
         asked_at_ns: u64,
         now_ns: u64,
     ) -> Result<Subject, Error> {
-        if let Some(entry) = self.entries.remove(&caller) {
-            self.by_age.remove(&(entry.asked_at_ns, caller));
-        }
         let subject = answer.ok_or_else(|| Error::Unauthorized {
             needs: "a registered person".into(),
         })?;
@@ -110,18 +152,20 @@ impl CachedSubjects {
         if is_over(asked_at_ns, now_ns) {
             return Err(self.unavailable("its answer came too late"));
         }
+        Ok(subject)
+    }
+
+    fn put(&mut self, caller: Principal, entry: Entry) {
+        if let Some(before) = self.entries.remove(&caller) {
+            self.by_age.remove(&(before.asked_at_ns, caller));
+        }
         if self.entries.len() >= self.max_entries
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
             self.entries.remove(&oldest);
         }
-        self.by_age.insert((asked_at_ns, caller));
-        let entry = Entry {
-            asked_at_ns,
-            subject: subject.clone(),
-        };
+        self.by_age.insert((entry.asked_at_ns, caller));
         self.entries.insert(caller, entry);
-        Ok(subject)
     }
 
     fn unavailable(&self, reason: &str) -> Error {
@@ -149,8 +193,8 @@ impl Subjects for CachedSubjects {
 /// source knows nobody of that name. `clock` tells the time, before the question and after the answer.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] to anonymous callers and to those whom the source does not know; [`Error::Conflict`] while a pull
-/// for the same caller is under way; [`Error::LimitReached`] for too many at once; [`Error::Unavailable`] for an answer
+/// [`Error::Unauthorized`] to anonymous callers and to those whom the source does not know; [`Error::Conflict`] while
+/// [`MAX_PULLS_OF_CALLER`] pulls for the same caller are under way; [`Error::LimitReached`] for too many at once; [`Error::Unavailable`] for an answer
 /// that can't be used; those of `ask`, after which what was known stays until it expires.
 pub async fn pull<Ask>(
     cache: &'static LocalKey<RefCell<CachedSubjects>>,
@@ -162,10 +206,10 @@ where
     Ask: AsyncFnOnce(Principal) -> Result<Option<Subject>, Error>,
 {
     let caller = context.authenticated()?;
-    let _under_way: Guard<Principal> = cache.with_borrow(|cache| cache.pulls.enter(caller))?;
+    let (_under_way, number) = cache.with_borrow_mut(|cache| cache.begin(caller))?;
     let asked_at_ns = clock();
     let answer = ask(caller).await?;
-    cache.with_borrow_mut(|cache| cache.keep(caller, answer, asked_at_ns, clock()))
+    cache.with_borrow_mut(|cache| cache.keep(caller, answer, (number, asked_at_ns), clock()))
 }
 
 fn is_over(asked_at_ns: u64, now_ns: u64) -> bool {
@@ -287,7 +331,36 @@ mod tests {
             })
         );
         assert_eq!(cached(1), unavailable(REFRESH));
-        assert!(CACHE.with_borrow(CachedSubjects::is_empty));
+    }
+
+    #[test]
+    fn an_older_answer_that_comes_later_replaces_nothing() {
+        for (newer, known) in [
+            (Some(subject(2)), Ok(subject(2))),
+            (None, unavailable(REFRESH)),
+        ] {
+            let mut older = Box::pin(pull(&CACHE, by(1), clock, async |_| {
+                let mut waited = false;
+                std::future::poll_fn(|_| {
+                    if waited {
+                        return Poll::Ready(Ok(Some(subject(1))));
+                    }
+                    waited = true;
+                    Poll::Pending
+                })
+                .await
+            }));
+            let mut context = std::task::Context::from_waker(Waker::noop());
+            assert!(older.as_mut().poll(&mut context).is_pending());
+            let _newer = pulled(1, Ok(newer));
+            assert_eq!(cached(1), known);
+            // It is what its own operation asked for, and nobody else's.
+            assert_eq!(
+                older.as_mut().poll(&mut context),
+                Poll::Ready(Ok(subject(1)))
+            );
+            assert_eq!(cached(1), known);
+        }
     }
 
     #[test]
@@ -334,10 +407,13 @@ mod tests {
     }
 
     #[test]
-    fn one_pull_a_caller_at_a_time_and_a_cancelled_one_is_over() {
-        let mut first = Box::pin(pull(&CACHE, by(1), clock, async |_| pending().await));
+    fn a_caller_has_so_many_pulls_at_a_time_and_a_cancelled_one_is_over() {
+        let waiting = || Box::pin(pull(&CACHE, by(1), clock, async |_| pending().await));
         let mut context = std::task::Context::from_waker(Waker::noop());
-        assert!(first.as_mut().poll(&mut context).is_pending());
+        let mut all: Vec<_> = (0..MAX_PULLS_OF_CALLER).map(|_| waiting()).collect();
+        for one in &mut all {
+            assert!(one.as_mut().poll(&mut context).is_pending());
+        }
         assert_eq!(
             pulled(1, Ok(Some(subject(1)))),
             Err(Error::Conflict {
@@ -345,7 +421,7 @@ mod tests {
             })
         );
         assert_eq!(pulled(2, Ok(Some(subject(2)))), Ok(subject(2)));
-        drop(first);
+        all.pop();
         assert_eq!(pulled(1, Ok(Some(subject(1)))), Ok(subject(1)));
     }
 
