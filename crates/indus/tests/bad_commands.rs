@@ -309,3 +309,21 @@ fn a_commitment_is_checked_and_never_replaced() {
     let said = "indus: kept.json: its commitment is not that of its salt and its text\n";
     assert_eq!(refused, said);
 }
+
+#[test]
+fn an_upgrade_needs_a_key_a_module_and_whole_ids() {
+    let desk = Desk::new();
+    for (arguments, said) in [
+        ("1 --module text", "name a key file with --key"),
+        ("1 --module text --snapshot zz --key my.key", "hexadecimal"),
+        ("one --module text --key my.key", "invalid digit"),
+        ("1 --key my.key", "--module"),
+        (
+            "1 --module text --key my.key --trust empty.json",
+            "registry",
+        ),
+    ] {
+        let refusal = desk.refused(&format!("canister upgrade {arguments}"));
+        assert!(refusal.contains(said), "{arguments}: {refusal}");
+    }
+}
