@@ -9,6 +9,7 @@ mod commands;
 mod console;
 mod council;
 mod failure;
+mod founders;
 mod hierarchy;
 mod key_file;
 mod known;

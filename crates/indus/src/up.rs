@@ -21,9 +21,6 @@ use std::time::Duration;
 
 use candid::Encode;
 use clap::Args;
-use indus_api::registry::{
-    Governor, InitArgs, OrganisationKind, OrganisationProfile, Quorum, Quorums,
-};
 use indus_client::{
     ClientError, Connection, Deployment, Key, LocalnetMetrics, RegistryClient, TrustFile, Url,
 };
@@ -33,7 +30,7 @@ use tokio::time::timeout;
 
 use crate::console::Console;
 use crate::council::{Council, CouncilError};
-use crate::key_file;
+use crate::founders::{self, APPROVALS, FILES, FOUNDERS, KeysError};
 use crate::licensing::{self, Licensing, LicensingError, Modules, Setting};
 use crate::localnet::{self, Localnet, LocalnetError, Status};
 use crate::organisations::{CsvError, Organisations};
@@ -47,25 +44,6 @@ use crate::whole::{self, WholeError};
 
 /// Port of the HTTP interface unless another is asked for; with `--once` it is any free one.
 const DEFAULT_PORT: u16 = 8000;
-/// The organisations that the subnet is governed by in this demonstration: slugs that no row of the file has, and names.
-const FOUNDERS: [(&str, &str); 5] = [
-    ("governing-council-a", "Governing Council, Seat A"),
-    ("governing-council-b", "Governing Council, Seat B"),
-    ("governing-council-c", "Governing Council, Seat C"),
-    ("governing-council-d", "Governing Council, Seat D"),
-    ("governing-council-e", "Governing Council, Seat E"),
-];
-/// Names of the key files: who deploys, and the governors in the order of their organisations.
-const FILES: [&str; 1 + FOUNDERS.len()] = [
-    "deployer.key",
-    "governor-1.key",
-    "governor-2.key",
-    "governor-3.key",
-    "governor-4.key",
-    "governor-5.key",
-];
-/// Governors who have to agree, and organisations that they have to be of.
-const APPROVALS: u32 = 3;
 /// How long after a failure the end of localnet may be noticed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Most refused records that are shown one by one.
@@ -114,8 +92,8 @@ pub(crate) enum UpError {
     Aborted { step: &'static str, reason: String },
     #[error("no module: {}: {reason}; scripts/build makes it", path.display())]
     Module { path: PathBuf, reason: io::Error },
-    #[error("keys can't be written into {}: {reason}", folder.display())]
-    Keys { folder: PathBuf, reason: String },
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error(transparent)]
     Localnet(#[from] LocalnetError),
     #[error(transparent)]
@@ -292,7 +270,7 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         FILES.iter().map(|_| Key::generate()).collect()
     } else {
         let folder = inputs.trust_file.with_file_name("keys");
-        let keys = written_keys(&folder)?;
+        let keys = founders::written_keys(&folder)?;
         console.line(format_args!(
             "keys:          {} (the five governors of this localnet, and who deploys on it)",
             folder.display()
@@ -307,7 +285,7 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     let registry = deployment
         .create(status.default_effective_canister_id)
         .await?;
-    let arguments = Encode!(&founding(&governors)).map_err(UpError::Arguments)?;
+    let arguments = Encode!(&founders::founding(&governors)).map_err(UpError::Arguments)?;
     let module = deployment
         .install(registry, inputs.registry.clone(), arguments)
         .await?;
@@ -467,59 +445,6 @@ impl Suite<'_> {
         tour::upgraded(&stage, &council, console).await?;
         Ok(licensing::conclude(&setting, held, console).await?)
     }
-}
-
-/// What the registry begins with: five organisations, a governor of each, and the quorums of the design.
-fn founding(governors: &[Key]) -> InitArgs {
-    let founder = |(slug, name): &(&str, &str)| OrganisationProfile {
-        slug: (*slug).into(),
-        name: (*name).into(),
-        kind: OrganisationKind::Agency,
-        parent: None,
-        sector: "governance".into(),
-        seat: "Islamabad".into(),
-    };
-    let governors = governors.iter().zip(1..);
-    InitArgs {
-        founders: FOUNDERS.iter().map(founder).collect(),
-        governors: governors
-            .map(|(key, organisation)| Governor {
-                principal: key.principal(),
-                organisation,
-            })
-            .collect(),
-        quorums: Quorums {
-            ordinary: Quorum {
-                approvals: APPROVALS,
-                organisations: APPROVALS,
-            },
-            constitutional: Quorum {
-                approvals: APPROVALS + 1,
-                organisations: APPROVALS,
-            },
-        },
-    }
-}
-
-/// New keys of the deployer and the governors, in files of this folder; those of an earlier localnet go.
-fn written_keys(folder: &Path) -> Result<Vec<Key>, UpError> {
-    let unwritten = |reason: io::Error| UpError::Keys {
-        folder: folder.into(),
-        reason: reason.to_string(),
-    };
-    fs::create_dir_all(folder).map_err(unwritten)?;
-    let key = |name: &str| {
-        let path = folder.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(error)),
-            _ => {}
-        }
-        key_file::write(&path).map_err(|error| UpError::Keys {
-            folder: folder.into(),
-            reason: error.to_string(),
-        })
-    };
-    FILES.into_iter().map(key).collect()
 }
 
 /// What is trusted about the localnet of `status`, before anything is deployed on it.
