@@ -14,7 +14,7 @@ use crate::{
     suite::{Suite, governor, key},
 };
 
-fn configure(canister: Principal, configuration: &impl CandidType) -> Action {
+pub(crate) fn configure(canister: Principal, configuration: &impl CandidType) -> Action {
     Action::Configure {
         canister,
         configuration: ByteBuf::from(Encode!(configuration).unwrap()),
@@ -22,7 +22,7 @@ fn configure(canister: Principal, configuration: &impl CandidType) -> Action {
 }
 
 /// Puts the canisters into the inventory.
-fn recorded(suite: &Suite) {
+pub(crate) fn recorded(suite: &Suite) {
     for (canister, name) in [
         (suite.identity, "identity"),
         (suite.license_manager, "license-manager"),
@@ -37,7 +37,7 @@ fn recorded(suite: &Suite) {
     }
 }
 
-fn suite_canisters(canisters: Vec<Principal>) -> identity::Configuration {
+pub(crate) fn suite_canisters(canisters: Vec<Principal>) -> identity::Configuration {
     identity::Configuration {
         suite_canisters: canisters,
         recovery_delay_ns: None,

@@ -11,13 +11,13 @@ use indus_api::{
         path,
     },
     licences::{self, Application, RenewArgs, SeatArgs},
-    registry::{Action, CanisterProfile, DataClass},
 };
 use pocket_ic::RejectResponse;
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    decisions::{configure, recorded, suite_canisters},
     licences::{application, review, round},
     suite::{DAY_NS, Suite, commitment, key},
 };
@@ -37,7 +37,11 @@ pub(crate) type Outcome = Result<Result<Reserved, Error>, RejectResponse>;
 
 impl Step {
     pub(crate) fn take(&self, suite: &Suite) -> Outcome {
-        let args = (self.args)(suite);
+        self.take_with(suite, (self.args)(suite))
+    }
+
+    /// With arguments that were made before.
+    pub(crate) fn take_with(&self, suite: &Suite, args: Vec<u8>) -> Outcome {
         let (canister, caller) = ((self.canister)(suite), key(self.caller));
         let reply = suite.pic.update_call(canister, caller, self.method, args)?;
         Ok(candid::decode_one(&reply).unwrap())
@@ -203,35 +207,14 @@ pub(crate) fn prepared() -> Suite {
 
 /// The same of this suite, on which nothing was done.
 pub(crate) fn prepared_on(suite: Suite) -> Suite {
-    for (canister, name) in [
-        (suite.identity, "identity"),
-        (suite.license_manager, "license-manager"),
-    ] {
-        suite.decided(Action::RecordCanister(CanisterProfile {
-            canister,
-            organisation: suite.organisation,
-            name: name.into(),
-            module_hash: None,
-            data_class: DataClass::Official,
-        }));
-    }
-    let identity = identity::Configuration {
-        suite_canisters: vec![suite.license_manager],
-        recovery_delay_ns: None,
-    };
+    recorded(&suite);
+    let identity = suite_canisters(vec![suite.license_manager]);
     let licences = licences::Configuration::default();
     let decisions = [
-        (suite.identity, Encode!(&identity).unwrap()),
-        (suite.license_manager, Encode!(&licences).unwrap()),
+        configure(suite.identity, &identity),
+        configure(suite.license_manager, &licences),
     ]
-    .map(|(canister, configuration)| {
-        let configuration = ByteBuf::from(configuration);
-        let decided = suite.decided(Action::Configure {
-            canister,
-            configuration,
-        });
-        decided.id
-    });
+    .map(|action| suite.decided(action).id);
     assert_eq!(decisions, DECISIONS);
     suite.with_officials();
     for (person, role) in [

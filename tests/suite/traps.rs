@@ -55,16 +55,7 @@ fn every_step_survives(which: fn(&Suite) -> Principal, at: TrapsAt) {
         let args = (step.args)(&suite);
         let before = roots(&suite);
         to_hour(&suite, true);
-        let (callee, caller) = ((step.canister)(&suite), crate::suite::key(step.caller));
-        let answer = suite.pic.update_call(callee, caller, step.method, args);
-        let refused = match answer {
-            Err(_) => true,
-            Ok(reply) => {
-                let reply =
-                    candid::decode_one::<Result<candid::Reserved, indus_api::Error>>(&reply);
-                reply.unwrap().is_err()
-            }
-        };
+        let refused = !matches!(step.take_with(&suite, args), Ok(Ok(_)));
         to_hour(&suite, false);
         if refused {
             assert_eq!(

@@ -22,7 +22,6 @@ use serde_bytes::ByteBuf;
 
 use crate::connection::{Connection, accepted, unverified};
 use crate::error::ClientError;
-use crate::records;
 
 pub(crate) const CERTIFIED_LIST: &str = "certified_list";
 const LOG_HEAD: &str = "log_head";
@@ -272,12 +271,6 @@ impl AuditedCanister {
                 method: method.into(),
                 reason: String::from("a hash of the proof has not 32 bytes"),
             })
-    }
-
-    /// The exact bytes at a certified path, as its caller may read them; `None` if the subnet certifies that there is nothing.
-    pub async fn leaf(&self, path: &[ByteBuf]) -> Result<Option<Vec<u8>>, ClientError> {
-        let leaf = records::leaf(&self.connection, self.canister, path).await?;
-        Ok(leaf.value)
     }
 
     /// Ends the maintenance after an upgrade, and wakes the timers after a snapshot was loaded. Controllers only.

@@ -22,12 +22,11 @@ use indus_api::service::ServiceInfo;
 use indus_client::{
     AuditedCanister, CertifiedHead, ClientError, Deployment, ModuleHash, RegistryClient,
 };
-use indus_verify::Time;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::commands::proposal;
 use crate::console::Console;
-use crate::when;
 
 /// What is to be done, with what, and by whom.
 pub(crate) struct Upgrade<'a> {
@@ -103,8 +102,7 @@ pub(crate) async fn carry_out(
     let order = approved(upgrade).await?;
     let (controller, canister) = (upgrade.controller, order.canister);
     let audited = AuditedCanister::new(controller.connection().clone(), canister);
-    let running = controller.module_hash(canister).await?;
-    let running = running.map_or_else(|| String::from("none"), |hash| hash.to_string());
+    let running = running(controller, canister).await?;
     if running == hex::encode(&order.module_hash) {
         return resumed(upgrade, &audited, &order).await;
     }
@@ -161,7 +159,7 @@ async fn approved(upgrade: &Upgrade<'_>) -> Result<UpgradeOrder, UpgradeError> {
         return Err(UpgradeError::NoUpgrade(id));
     };
     if !matches!(found.proposal.state, ProposalState::Executed { .. }) {
-        let state = state(&found.proposal.state);
+        let state = proposal::state(&found.proposal.state);
         return Err(UpgradeError::NotExecuted { id, state });
     }
     let module = ModuleHash::of(&upgrade.module).to_string();
@@ -171,17 +169,10 @@ async fn approved(upgrade: &Upgrade<'_>) -> Result<UpgradeOrder, UpgradeError> {
     Ok(order)
 }
 
-fn state(state: &ProposalState) -> String {
-    let at = |ns: u64| when::utc(Time::from_nanos(ns));
-    match state {
-        ProposalState::Open => "open".into(),
-        ProposalState::Approved { .. } => "approved, and waits for its time".into(),
-        ProposalState::Executed { at_ns } => format!("executed {}", at(*at_ns)),
-        ProposalState::Failed { reason, .. } => format!("failed: {reason}"),
-        ProposalState::Rejected { .. } => "rejected".into(),
-        ProposalState::Cancelled { .. } => "cancelled".into(),
-        ProposalState::Expired { .. } => "expired".into(),
-    }
+/// Hash of the module that a canister runs, in hexadecimal.
+async fn running(controller: &Deployment, canister: Principal) -> Result<String, UpgradeError> {
+    let hash = controller.module_hash(canister).await?;
+    Ok(hash.map_or_else(|| String::from("none"), |hash| hash.to_string()))
 }
 
 fn equal(what: &'static str, found: &str, approved: &[u8]) -> Result<(), UpgradeError> {
@@ -301,8 +292,7 @@ async fn put_back(
     controller.stop(canister).await?;
     controller.restore(canister, snapshot).await?;
     controller.start(canister).await?;
-    let running = controller.module_hash(canister).await?;
-    let running = running.map_or_else(|| String::from("none"), |hash| hash.to_string());
+    let running = running(controller, canister).await?;
     equal("the restored module", &running, &order.previous_hash)?;
     // The subnet forgets when to call timers where a snapshot is loaded.
     audited.confirm_upgrade().await?;

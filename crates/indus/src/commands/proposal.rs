@@ -202,7 +202,8 @@ fn fields(proposal: &Proposal) -> Fields {
     ]
 }
 
-fn state(state: &ProposalState) -> String {
+/// Where a proposal stands, in words.
+pub(crate) fn state(state: &ProposalState) -> String {
     let at = |ns| when::utc(indus_verify::Time::from_nanos(ns));
     match state {
         ProposalState::Open => String::from("open"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use candid::Principal;
-use indus_api::licences::{Seat, SeatRecord, SeatState, seat_path};
+use indus_api::licences::{Seat, SeatState, id_key};
 use indus_client::SuiteCanister;
 use tokio::time::{Instant, sleep};
 
@@ -32,7 +32,8 @@ pub(super) async fn passed_on(
     let give_up = Instant::now() + PATIENCE;
     for before in passing {
         let granted = loop {
-            match certified(seats, before.seat).await? {
+            let found = seats.record::<Seat>(&id_key(before.seat)).await;
+            match found.map_err(at("reading a seat"))?.value {
                 Some(seat) if seat.application != before.application => break seat,
                 _ if Instant::now() > give_up => {
                     let reason = format!("seat {} has not passed on", before.seat);
@@ -54,14 +55,4 @@ pub(super) async fn passed_on(
         console.step();
     }
     Ok(())
-}
-
-/// A seat as it is certified; none if it is certified to be free.
-async fn certified(seats: &SuiteCanister, seat: u64) -> Result<Option<Seat>, LicensingError> {
-    let leaf = seats.audited().leaf(&seat_path(seat)).await;
-    let Some(bytes) = leaf.map_err(at("reading a seat"))? else {
-        return Ok(None);
-    };
-    let SeatRecord::V1(seat) = candid::decode_one(&bytes)?;
-    Ok(Some(seat))
 }

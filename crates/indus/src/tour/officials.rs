@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use candid::Principal;
-use indus_api::Subject;
 use indus_api::identity::{
     Achievement, ApproveRecoveryArgs, CREDENTIAL_ISSUER, Configuration, CredentialView, GrantArgs,
     IssueArgs, Method, MethodKind, NewMethod, OfferArgs, OpenRecoveryArgs, Pairing, Person,
-    RECOVERIES, RECOVERY_OFFICER, Recovery, RecoveryRecord, RegisterArgs, RevocationReason,
-    RevokeRoleArgs, Role, id_key, path,
+    RECOVERIES, RECOVERY_OFFICER, Recovery, RegisterArgs, RevocationReason, RevokeRoleArgs, Role,
+    id_key,
 };
-use indus_client::{ClientError, Connection, Key, SuiteCanister};
+use indus_client::{ClientError, Connection, Key, SuiteCanister, records};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
@@ -240,17 +239,11 @@ async fn approval(officer: &Device, id: u64) -> Result<ApproveRecoveryArgs, Tour
 }
 
 async fn certified(officer: &Device, id: u64) -> Result<(Vec<u8>, Recovery), TourError> {
-    // Queries know who somebody is for a minute.
-    let _known: Subject = officer.update("refresh_subject", &()).await?;
-    let path = path(RECOVERIES, &id_key(id));
-    let leaf = officer
-        .identity
-        .audited()
-        .leaf(&path)
-        .await
-        .map_err(at(ACT))?;
-    let bytes = leaf.ok_or_else(|| unexpected(ACT, format!("recovery {id} is proved absent")))?;
-    let RecoveryRecord::V1(recovery) = candid::decode_one(&bytes)?;
+    let key = id_key(id);
+    let leaf = officer.identity.leaf(RECOVERIES, &key).await;
+    let bytes = leaf.map_err(at(ACT))?.value;
+    let bytes = bytes.ok_or_else(|| unexpected(ACT, format!("recovery {id} is proved absent")))?;
+    let recovery = records::read(&bytes, &key).map_err(at(ACT))?;
     Ok((bytes, recovery))
 }
 
