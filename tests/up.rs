@@ -59,6 +59,7 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         "residency:     policy decided by 4 of 5; moving isb-1 to AE refused before anybody voted: ",
         "service:       licence-entitlements published; access of organisation ",
         "official:      enrolled with two devices, took office at organisation 3, issued credential 1",
+        "signature:     credential 1, ",
         "recovery:      devices lost; two officials of the organisation gave a new one after the delay (recovery 1",
         "veto:          recovery 2 vetoed by the person; approving it refused: ",
         "leaving:       out of office; issuing refused at once: ",

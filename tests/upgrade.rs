@@ -1,29 +1,54 @@
-//! The registry's real module on each stable memory that was ever released: upgraded, in maintenance, confirmed, changed,
-//! and audited from its first block to its last.
+//! Real modules on each stable memory that was ever released: upgraded, in maintenance, confirmed, changed, and audited from
+//! its first block to its last.
 
 #![allow(clippy::unwrap_used)]
 
 use candid::{CandidType, Decode, Encode, Principal};
-use end_to_end::{founding, pocket_ic, project, registry_module};
+use end_to_end::{founding, identity_module, pocket_ic, project, registry_module};
+use ic_signature_verification::verify_canister_sig;
 use indus_api::{
     CertifiedRead, Error,
     icrc3::GetBlocksArgs,
+    identity::{self, CredentialView},
     registry::{Organisation, OrganisationKey, OrganisationKind, OrganisationProfile},
     service::ServiceInfo,
+    signatures::{self, SEED},
 };
-use indus_verify::{Audit, RootKey, Time, TimeBound, Verifier};
+use indus_verify::{Audit, RootKey, Time, TimeBound, Verifier, canister_signature};
 use pocket_ic::{PocketIc, common::rest::BlobCompression};
 use serde::de::DeserializeOwned;
 
-struct Registry {
+const BOUND: TimeBound = TimeBound::within(std::time::Duration::from_secs(300));
+
+struct Upgraded {
     pic: PocketIc,
     canister: Principal,
     controller: Principal,
 }
 
-impl Registry {
-    /// A new module on the stable memory of this layout.
-    fn upgraded_from(layout: &str) -> Self {
+impl Upgraded {
+    /// A registry on the stable memory of this layout.
+    fn registry(layout: &str) -> Self {
+        let governor = |n: u8| Principal::self_authenticating([n]);
+        let init = Encode!(&founding((1..=5).map(governor))).unwrap();
+        Self::new(registry_module(), init, "registry/tests/layout", layout)
+    }
+
+    /// An identity on the stable memory of this layout.
+    fn identity(layout: &str) -> Self {
+        let init = identity::InitArgs {
+            registry: Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, 2, 1, 1]),
+            configuration: identity::Configuration {
+                suite_canisters: vec![],
+                recovery_delay_ns: None,
+            },
+        };
+        let init = Encode!(&init).unwrap();
+        Self::new(identity_module(), init, "identity/tests", layout)
+    }
+
+    /// A module on the stable memory of this layout.
+    fn new(module: Vec<u8>, init: Vec<u8>, folder: &str, layout: &str) -> Self {
         // The root key is that of the root subnet.
         let pic = pocket_ic()
             .with_nns_subnet()
@@ -33,24 +58,12 @@ impl Registry {
         let subnet = pic.topology().get_app_subnets()[0];
         let canister = pic.create_canister_on_subnet(Some(controller), None, subnet);
         pic.add_cycles(canister, 1_000_000_000_000_000);
-        let governor = |n: u8| Principal::self_authenticating([n]);
-        let init = founding((1..=5).map(governor));
-        pic.install_canister(
-            canister,
-            registry_module(),
-            Encode!(&init).unwrap(),
-            Some(controller),
-        );
-        let file = format!("canisters/registry/tests/layout/released/{layout}.bin.gz");
+        pic.install_canister(canister, module.clone(), init, Some(controller));
+        let file = format!("canisters/{folder}/released/{layout}.bin.gz");
         let packed = std::fs::read(project().join(file)).unwrap();
         pic.set_stable_memory(canister, packed, BlobCompression::Gzip);
-        pic.upgrade_canister(
-            canister,
-            registry_module(),
-            Encode!().unwrap(),
-            Some(controller),
-        )
-        .unwrap();
+        let upgraded = pic.upgrade_canister(canister, module, Encode!().unwrap(), Some(controller));
+        upgraded.unwrap();
         Self {
             pic,
             canister,
@@ -79,15 +92,27 @@ impl Registry {
         Decode!(&reply, T).unwrap()
     }
 
+    fn verifier(&self) -> Verifier {
+        Verifier::new(RootKey::from_der(&self.pic.root_key().unwrap()).unwrap())
+    }
+
+    fn now(&self) -> Time {
+        Time::from_nanos(self.pic.get_time().as_nanos_since_unix_epoch())
+    }
+
+    fn confirm(&self) {
+        let arg = Encode!().unwrap();
+        let confirmed: Result<(), Error> = self.update(self.controller, "confirm_upgrade", arg);
+        confirmed.unwrap();
+    }
+
     /// Replays the whole log against what the subnet certifies.
     fn audit(&self) -> u64 {
         let head: Result<CertifiedRead, Error> = self.query("log_head", Encode!().unwrap());
         let head = head.unwrap();
-        let root_key = RootKey::from_der(&self.pic.root_key().unwrap()).unwrap();
-        let now = Time::from_nanos(self.pic.get_time().as_nanos_since_unix_epoch());
-        let bound = TimeBound::within(std::time::Duration::from_secs(300));
-        let witness = Verifier::new(root_key)
-            .certificate(&head.certificate, self.canister, now, bound)
+        let witness = self
+            .verifier()
+            .certificate(&head.certificate, self.canister, self.now(), BOUND)
             .unwrap()
             .witness(&head.witness)
             .unwrap();
@@ -114,6 +139,41 @@ impl Registry {
     }
 }
 
+#[test]
+fn an_identity_that_signed_nothing_signs_what_its_holder_asks_for() {
+    let identity = Upgraded::identity("1");
+    identity.confirm();
+    let blocks = identity.audit();
+    // The holder of credential 1, with the key that layout 1 was recorded with.
+    let mut holder = [41; 29];
+    holder[28] = 2;
+    let sign = |id: u64| -> Result<CredentialView, Error> {
+        let holder = Principal::from_slice(&holder);
+        identity.update(holder, "sign_credential", Encode!(&id).unwrap())
+    };
+    let credential = sign(1).unwrap().credential;
+    assert!(matches!(sign(2), Err(Error::Conflict { .. })));
+    assert_eq!(identity.audit(), blocks + 1);
+
+    let message = credential.signed_message().unwrap();
+    let paths = Encode!(&vec![signatures::path(&message)]).unwrap();
+    let read: Result<CertifiedRead, Error> = identity.query("certified_read", paths);
+    let CertifiedRead {
+        certificate,
+        witness,
+    } = read.unwrap();
+    let signature = canister_signature::encode(&certificate, &witness).unwrap();
+    let signer = identity.canister;
+    identity
+        .verifier()
+        .canister_signature(signer, SEED, &message, &signature, identity.now(), BOUND)
+        .unwrap();
+    // What everybody else verifies such signatures with.
+    let root_key = identity.pic.root_key().unwrap();
+    let key = signatures::public_key(signer);
+    verify_canister_sig(&message, &signature, &key, &root_key[37..]).unwrap();
+}
+
 fn profile() -> OrganisationProfile {
     OrganisationProfile {
         slug: "fbr".into(),
@@ -128,7 +188,7 @@ fn profile() -> OrganisationProfile {
 #[test]
 fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
     for (layout, first_slug, next) in [("1", "sbp", 6), ("2", "pmo", 10)] {
-        let registry = Registry::upgraded_from(layout);
+        let registry = Upgraded::registry(layout);
         let info: ServiceInfo = registry.query("service_info", Encode!().unwrap());
         assert!(info.maintenance);
         let blocks = info.blocks;
@@ -190,7 +250,7 @@ fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
 
 #[test]
 fn a_memory_of_something_else_is_not_upgraded() {
-    let registry = Registry::upgraded_from("1");
+    let registry = Upgraded::registry("1");
     registry.pic.set_stable_memory(
         registry.canister,
         vec![7; 65_536],

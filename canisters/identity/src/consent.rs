@@ -99,6 +99,7 @@ fn of_method(
         "veto_recovery" => ("Refuse your recovery", id("Recovery")?),
         "finish_recovery" => ("Finish a recovery", id("Recovery")?),
         "issue_credential" => ("Issue a credential", credential_fields(decode(argument)?)),
+        "sign_credential" => ("Have a credential of yours signed", id("Credential")?),
         "revoke_credential" => {
             let RevokeCredentialArgs { id, reason } = decode(argument)?;
             (

@@ -1,16 +1,18 @@
 //! Credentials: what somebody achieved, said by an organisation.
 //!
 //! ```text
-//! issue (an official with the role credential-issuer) ──► leaf: holder, issuer, achievement, hash of the JSON
-//! revoke (such an official of the same organisation) ──► leaf in `revoked_credentials`
+//! issue (an official with the role credential-issuer) ──► leaf: holder, issuer, achievement, hash of the JSON; signed
+//! revoke (such an official of the same organisation) ──► leaf in `revoked_credentials`; signed no longer
 //! ```
 //!
 //! A credential holds as long as its id is absent from `revoked_credentials`, which a certified read proves; nobody has to be
 //! asked, and nobody learns of it. How one is presented and verified: [`indus_api::identity::credential`].
 //!
-//! Invariant: the JSON follows from the leaf, so it is not stored.
+//! Besides, the canister signs it ([`indus_api::signatures`]), until it is revoked.
 //!
-//! Cost: O(log n), and the JSON's hash.
+//! Invariant: JSON and what is signed follow from the leaf, so neither is stored.
+//!
+//! Cost: O(log n), and the hashes of the JSON and of what is signed.
 
 use ic_stable_structures::Memory;
 use indus_api::{
@@ -37,8 +39,8 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     methods, persons,
     state::{
-        CREDENTIAL, CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, REVOKED_CREDENTIAL, State, not_found,
-        unauthorized,
+        CREDENTIAL, CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, CREDENTIAL_SIGNED, REVOKED_CREDENTIAL,
+        SIGNATURES, State, conflict, not_found, unauthorized,
     },
     subjects,
 };
@@ -110,12 +112,41 @@ fn put<M: Memory>(
     let json = credential.json().ok_or_else(|| internal(NO_JSON))?;
     credential.json_hash = ByteBuf::from(Sha256::digest(&json).to_vec());
     let record = CredentialRecord::V1(credential.clone());
-    let change = CREDENTIAL.put(&id_key(credential.id), &record)?;
-    state.record(context, official.person, CREDENTIAL_ISSUED, vec![change])?;
+    let changes = vec![
+        CREDENTIAL.put(&id_key(credential.id), &record)?,
+        SIGNATURES.sign(&message(&credential)?),
+    ];
+    state.record(context, official.person, CREDENTIAL_ISSUED, changes)?;
     state
         .credentials_of
         .insert((credential.holder, credential.id), ());
     view(state, credential)
+}
+
+/// Signs a credential of the caller's that was issued when the canister did not sign yet. Repeatable.
+///
+/// # Errors
+/// [`Error::Unauthorized`] to who does not hold it; [`Error::NotFound`]; [`Error::Conflict`] if it is revoked.
+pub fn sign<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    id: u64,
+) -> Result<CredentialView, Error> {
+    let view = read(state, context, id)?;
+    if view.revoked.is_some() {
+        return Err(conflict(format!("credential {id} is revoked")));
+    }
+    let message = message(&view.credential)?;
+    if !SIGNATURES.contains(&state.kit.certified, &message) {
+        let change = SIGNATURES.sign(&message);
+        state.record(
+            context,
+            view.credential.holder,
+            CREDENTIAL_SIGNED,
+            vec![change],
+        )?;
+    }
+    Ok(view)
 }
 
 /// Takes a credential back that the caller's organisation issued. Repeatable: the first revocation stays.
@@ -146,8 +177,13 @@ pub fn revoke<M: Memory>(
             reason: args.reason,
         },
     };
-    let change = REVOKED_CREDENTIAL.put(&id_key(args.id), &RevokedCredentialRecord::V1(revoked))?;
-    state.record(context, official.person, CREDENTIAL_REVOKED, vec![change])?;
+    let record = RevokedCredentialRecord::V1(revoked);
+    let mut changes = vec![REVOKED_CREDENTIAL.put(&id_key(args.id), &record)?];
+    let message = message(&credential)?;
+    if SIGNATURES.contains(&state.kit.certified, &message) {
+        changes.push(SIGNATURES.withdraw(&message));
+    }
+    state.record(context, official.person, CREDENTIAL_REVOKED, changes)?;
     Ok(revoked)
 }
 
@@ -196,6 +232,10 @@ fn view<M: Memory>(state: &State<M>, credential: Credential) -> Result<Credentia
         revoked: revoked(state, credential.id)?,
         credential,
     })
+}
+
+fn message(credential: &Credential) -> Result<Vec<u8>, Error> {
+    credential.signed_message().ok_or_else(|| internal(NO_JSON))
 }
 
 fn get<M: Memory>(state: &State<M>, id: u64) -> Result<Credential, Error> {

@@ -7,9 +7,6 @@
 //! Other canisters of the suite call **`subject_of`**, an update: it asks the registry where the person's organisation stands
 //! now, because they keep the answer for a minute themselves, and rejects the call rather than answer with what might be
 //! outdated.
-//!
-//! Signing credentials by the canister itself (the label `sig` of the certified tree) is not part of this version: what
-//! secures a credential is its leaf with the subnet's certificate ([`credentials`]).
 
 mod asks;
 pub mod configuration;
@@ -280,6 +277,14 @@ async fn issue_credential(args: IssueArgs) -> Result<CredentialView, Error> {
     shell::update(|state: &mut Identity, context| {
         credentials::issue(state, context, args, &bytes, standing.as_ref())
     })
+}
+
+/// The holder: has a credential signed that was issued before this canister signed them (layout 1). Repeatable. The signature
+/// is read by `certified_read`, of the path `indus_api::signatures::path`.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+fn sign_credential(id: u64) -> Result<CredentialView, Error> {
+    shell::update(|state: &mut Identity, context| credentials::sign(state, context, id))
 }
 
 /// Credential issuers of the organisation that issued it: takes a credential back. Repeatable.

@@ -15,6 +15,7 @@
 //! | 17 | B-tree | person → id of their last recovery |
 //! | 18 | B-tree | (holder, id) → (), of credentials |
 //! | 19, 20 | cells | seed, and how often it was drawn from ([`Randomness`]) |
+//! | 21, 22 | collection `signatures` | SHA-256 of what is signed → empty ([`indus_api::signatures`]) |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far. Pairings and what the registry said about
@@ -24,6 +25,7 @@
 //! - Roles, recoveries and credentials are never removed and their ids never used again: 1 to n without a gap.
 //! - Memories 14 to 18 follow from the collections, but that 15 and 16 may hold roles whose time is over: those are taken
 //!   out when the next role of the same person is put in.
+//! - Whatever is signed is a credential that is not revoked. Those issued before layout 2 are signed when their holder asks.
 //! - The key of a method is a hash that takes the seed to make, and the actor of what a person does is the person's id. So
 //!   the public log tells of nobody's principal whose it is.
 //!
@@ -42,7 +44,8 @@ use indus_api::{
 };
 pub(crate) use indus_kit::refusals::{conflict, not_found, unauthorized};
 use indus_kit::{
-    Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table,
+    Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Signatures,
+    Table,
     codes::internal,
     encoding,
     idempotency::Idempotency,
@@ -54,7 +57,11 @@ use indus_kit::{
 use crate::{configuration, pairing::Pairings, randomness::Randomness, standings::Standings};
 
 /// Version of the layout above. A change of the table, or of what it names, is a new version.
-pub const LAYOUT: u32 = 1;
+///
+/// 2: signatures.
+pub const LAYOUT: u32 = 2;
+/// The oldest layout that is understood.
+const OLDEST_LAYOUT: u32 = 1;
 
 pub(crate) const PERSON: Table<PersonRecord> = Table::new(0);
 pub(crate) const METHOD: Table<MethodRecord> = Table::new(1);
@@ -63,6 +70,7 @@ pub(crate) const RECOVERY: Table<RecoveryRecord> = Table::new(3);
 pub(crate) const CREDENTIAL: Table<CredentialRecord> = Table::new(4);
 pub(crate) const REVOKED_CREDENTIAL: Table<RevokedCredentialRecord> = Table::new(5);
 pub(crate) const IN_FORCE: Table<ConfigurationRecord> = Table::new(6);
+pub(crate) const SIGNATURES: Signatures = Signatures::new(7);
 
 const METHODS_OF: u8 = 14;
 const ROLES_IN: u8 = 15;
@@ -96,6 +104,8 @@ pub const RECOVERY_VETOED: &str = "recovery.vetoed";
 pub const RECOVERY_FINISHED: &str = "recovery.finished";
 /// A credential was issued.
 pub const CREDENTIAL_ISSUED: &str = "credential.issued";
+/// A credential of before layout 2 was signed.
+pub const CREDENTIAL_SIGNED: &str = "credential.signed";
 /// A credential was taken back.
 pub const CREDENTIAL_REVOKED: &str = "credential.revoked";
 /// A decision of the governors about this canister was applied.
@@ -176,6 +186,7 @@ pub static DEFINITION: Definition = Definition {
         },
         public(REVOKED_CREDENTIALS, 10),
         public(CONFIGURATION, 12),
+        Signatures::spec(21, 22),
     ],
     block_types: &[
         REGISTERED,
@@ -190,6 +201,7 @@ pub static DEFINITION: Definition = Definition {
         RECOVERY_VETOED,
         RECOVERY_FINISHED,
         CREDENTIAL_ISSUED,
+        CREDENTIAL_SIGNED,
         CREDENTIAL_REVOKED,
         CONFIGURED,
     ],
@@ -257,7 +269,7 @@ impl<M: Memory> State<M> {
     /// [`OpenError`] if there is none, or none that this module understands; nothing is written then.
     pub fn open(memory: M, own: Principal) -> Result<Self, OpenError> {
         let memories = Memories::open(memory)?;
-        let kit = Kit::open(&memories, &DEFINITION)?;
+        let kit = Kit::open_since(&memories, &DEFINITION, OLDEST_LAYOUT)?;
         Ok(Self::with(kit, &memories, own))
     }
 

@@ -15,6 +15,7 @@ pub mod licences;
 pub mod paging;
 pub mod registry;
 pub mod service;
+pub mod signatures;
 pub mod subject;
 pub mod text;
 pub mod time;

@@ -4,13 +4,18 @@
 //! What only some may read is answered to a caller whom the canister knows. One that it doesn't know yet, or not any more, is
 //! told so; the methods that say it have the canister ask identity then, once (`refresh_subject`), and read again.
 
+use std::slice;
+
 use candid::{CandidType, Principal};
-use indus_api::{CertifiedRead, Error, Subject};
+use indus_api::identity::Credential;
+use indus_api::{CertifiedRead, Error, Subject, signatures};
+use indus_verify::Lookup;
+use indus_verify::signed_credential::to_jws;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
 use crate::audited::AuditedCanister;
-use crate::connection::{CERTIFIED_READ, Connection, accepted};
+use crate::connection::{CERTIFIED_READ, Connection, accepted, unverified};
 use crate::error::ClientError;
 use crate::records::{self, Certified, Recorded};
 
@@ -148,6 +153,30 @@ impl SuiteCanister {
         self.connection
             .verify(self.canister, CERTIFIED_READ, &answer)?;
         Ok(answer)
+    }
+
+    /// A credential of this `identity` as a file that the canister signs: a compact JWS. None if the subnet certifies that it
+    /// does not sign it.
+    ///
+    /// Errors: what a read with proof can have.
+    pub async fn signed_credential(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<String>, ClientError> {
+        let message = credential.signed_message().unwrap_or_default();
+        let path = signatures::path(&message);
+        let answer = self.proof(slice::from_ref(&path)).await?;
+        let (_, witness) = self
+            .connection
+            .verify(self.canister, CERTIFIED_READ, &answer)?;
+        if witness.lookup(&path) == Lookup::Absent {
+            return Ok(None);
+        }
+        witness
+            .leaf(&path)
+            .and_then(|_| to_jws(credential, &answer.certificate, &answer.witness))
+            .map(Some)
+            .map_err(|reason| unverified(CERTIFIED_READ, reason))
     }
 
     fn is_unknown(&self, error: &ClientError) -> bool {

@@ -2,9 +2,11 @@
 //!
 //! A proof says what is in a canister. A presentation says that a licence or a credential is valid, and theirs who shows it:
 //! that takes more of the verifier, the nonce that it chose, a limit to the age of what it believes, and the canisters that
-//! it counts on.
+//! it counts on. A signed credential (a JWS) says that it is valid, and nothing of who shows it: that takes the limit, and the
+//! canister.
 
 mod presented;
+mod signed;
 
 pub(crate) use presented::{Nonce, nonce};
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 use candid::Principal;
 use clap::Args;
 use indus_verify::Time;
+use indus_verify::signed_credential::SignedCredential;
 use serde_json::{Value, json};
 
 use crate::console::Console;
@@ -25,16 +28,17 @@ use crate::root_key;
 use crate::sealed::{self, Document};
 use crate::when;
 
-/// Verifies a proof or a presentation, offline: prints what it proves, or what is wrong with it.
+/// Verifies a proof, a presentation or a signed credential, offline: prints what it proves, or what is wrong with it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The file, as `indus prove`, `indus licence file` and `indus credential present` write it.
+    /// The file, as `indus prove`, `indus licence file`, `indus credential present` and `indus credential sign` write it.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The network's root key: DER, PEM, hexadecimal, or a trust file. Get it from somebody you trust.
     #[arg(long, value_name = "KEY_FILE")]
     root_key: PathBuf,
-    /// Refuse a certificate that is older, such as 5m, 24h, 30d [default: any age; a presentation needs a limit].
+    /// Refuse a certificate that is older, such as 5m, 24h, 30d [default: any age; what is shown by its holder, or
+    /// signed, needs a limit].
     #[arg(long, value_name = "DURATION", value_parser = when::duration)]
     max_age: Option<Duration>,
     /// Refuse a file that is about another canister [default for a presentation: the one in the trust file].
@@ -53,6 +57,9 @@ pub(crate) fn verify(options: &Options, console: &mut Console) -> Result<(), Fai
     let bytes = sealed::load(&options.file).map_err(|error| Failure::file(&options.file, error))?;
     if sealed::format(&bytes).as_deref() == Some(presentation::Document::FORMAT) {
         return presented::verify(options, root_key, &bytes, console);
+    }
+    if SignedCredential::looks_like_one(&bytes) {
+        return signed::verify(options, root_key, &bytes, console);
     }
     if options.presented.are_given() {
         return Err(Failure::file(

@@ -6,7 +6,8 @@
 //!       ├─ http_expr ── pages (ic-http-certification)
 //!       ├─ last_block_hash ── leaf        ICRC-3
 //!       ├─ last_block_index ── leaf       ICRC-3, LEB128
-//!       └─ log ── leaf: number of blocks (LEB128), peaks of the RFC 9162 tree over their hashes
+//!       ├─ log ── leaf: number of blocks (LEB128), peaks of the RFC 9162 tree over their hashes
+//!       └─ sig ── <SHA-256 of the seed> ── the tree of the collection `signatures`, where there is one
 //! ```
 //!
 //! A change is an [`Event`]: [`Certified::record`] writes the records, stages their leaves and appends the block, or
@@ -32,6 +33,7 @@ use indus_api::{
         LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG, MAX_BLOCK_TYPE_BYTES, MAX_DETAILS_BYTES,
         MAX_LEAF_CHANGES,
     },
+    signatures::{SIG, SIGNATURES, seed_hash},
 };
 use indus_certified::{CertifiedLog, Hash, Row, records::Staged, sha256};
 
@@ -311,6 +313,10 @@ impl<M: Memory> Certified<M> {
                 self.data.set(collection.spec().name, root);
             }
             self.root.set(DATA, self.data.root_hash());
+            if let Some(signatures) = self.named(SIGNATURES.as_bytes()) {
+                let below = signatures.root_hash();
+                self.root.set(SIG, sha256::labeled(&seed_hash(), &below));
+            }
             for (label, leaf) in self.log_leaves() {
                 self.root.set(label, sha256::leaf(&leaf));
             }

@@ -34,6 +34,7 @@ use std::str;
 use candid::{CandidType, Int, Nat};
 use indus_api::audit::AuditEvent;
 use indus_api::icrc3::Value;
+use indus_api::signatures::{SIG, SIGNATURES, seed_hash};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use thiserror::Error;
@@ -75,6 +76,9 @@ pub enum AuditError {
     /// A certified collection is not what the changes in the log make it.
     #[error("the log does not explain the collection {name}")]
     Collection { name: String },
+    /// The canister signs something else than what its log says.
+    #[error("the log does not explain what the canister signs")]
+    Signatures,
     /// The witness doesn't show what it must.
     #[error(transparent)]
     Witness(#[from] VerifyError),
@@ -251,5 +255,23 @@ pub(crate) fn check_collections<'a>(
         let shown = certified.binary_search_by(|entry| entry.label.cmp(name.as_bytes()));
         shown.is_err()
     });
-    left_out.map_or(Ok(()), |name| Err(differs(name.as_bytes())))
+    if let Some(name) = left_out {
+        return Err(differs(name.as_bytes()));
+    }
+    check_signatures(witness, &root(SIGNATURES))
+}
+
+/// Verifies that the canister signs what its log says, and nothing else: below `sig` stands the tree of the signatures, whose
+/// root this is, for one seed. The label may be left out while there are none.
+fn check_signatures(witness: &VerifiedWitness, root: &Hash) -> Result<(), AuditError> {
+    let page = match witness.entries(&[SIG], None, Bound::Unbounded) {
+        Ok(page) => page,
+        Err(VerifyError::Absent { .. }) if *root == node::empty() => return Ok(()),
+        Err(VerifyError::Absent { .. }) => return Err(AuditError::Signatures),
+        Err(error) => return Err(error.into()),
+    };
+    match &page.entries[..] {
+        [entry] if page.end && entry.label == seed_hash() && entry.hash == *root => Ok(()),
+        _ => Err(AuditError::Signatures),
+    }
 }

@@ -142,6 +142,45 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Writes the self-describing tag.
+pub(crate) fn self_described(out: &mut Vec<u8>) {
+    out.extend_from_slice(&SELF_DESCRIBED);
+}
+
+/// Writes the head of a map of so many pairs.
+pub(crate) fn map(out: &mut Vec<u8>, pairs: u64) {
+    push_head(out, MAP, pairs);
+}
+
+/// Writes a text.
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    push_head(out, TEXT, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Writes a byte string.
+pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    push_head(out, BYTES, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Writes the head of an item in its shortest form.
+fn push_head(out: &mut Vec<u8>, major: u8, value: u64) {
+    let bytes = value.to_be_bytes();
+    let (info, width) = match value {
+        0..24 => {
+            out.push(major << 5 | bytes[7]);
+            return;
+        }
+        24..0x100 => (24, 1),
+        0x100..0x1_0000 => (25, 2),
+        0x1_0000..0x1_0000_0000 => (26, 4),
+        _ => (27, 8),
+    };
+    out.push(major << 5 | info);
+    out.extend_from_slice(&bytes[8 - width..]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +190,29 @@ mod tests {
         let value = reader.unsigned().map_err(|malformed| malformed.fault)?;
         reader.end().map_err(|malformed| malformed.fault)?;
         Ok(value)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let lengths = [0, 1, 23, 24, 255, 256, 65_535, 65_536];
+        for length in lengths {
+            let mut out = Vec::new();
+            self_described(&mut out);
+            map(&mut out, length as u64);
+            text(&mut out, &"a".repeat(length));
+            bytes(&mut out, &vec![7; length]);
+            let mut reader = Reader::new(&out);
+            reader.self_described().unwrap();
+            assert_eq!(reader.map(), Ok(length as u64));
+            reader.field(&"a".repeat(length)).unwrap();
+            assert_eq!(reader.bytes().unwrap().len(), length);
+            reader.end().unwrap();
+        }
+        for number in [u64::from(u32::MAX), 1 << 32, u64::MAX] {
+            let mut out = Vec::new();
+            map(&mut out, number);
+            assert_eq!(Reader::new(&out).map(), Ok(number));
+        }
     }
 
     #[test]

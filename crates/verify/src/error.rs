@@ -22,6 +22,9 @@ pub enum Part {
     /// The hash tree that the canister made.
     #[error("the witness")]
     Witness,
+    /// A certificate and a witness, as a signature.
+    #[error("the canister signature")]
+    CanisterSignature,
 }
 
 /// How bytes differ from the one encoding that is accepted.

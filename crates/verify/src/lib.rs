@@ -10,7 +10,8 @@
 //! the audit log of the canister: proofs about it ([`log`]), its blocks ([`Chain`]), and the replay of what they changed
 //! ([`Audit`]), which shows that the log explains the whole certified state.
 //!
-//! What somebody shows of themselves, a licence or a credential, is verified by [`presentation`].
+//! What somebody shows of themselves, a licence or a credential, is verified by [`presentation`]; a credential that the canister
+//! signed, by [`signed_credential`] and [`Verifier::canister_signature`].
 //!
 //! What is kept in files can be verified all at once: [`Replay`] takes a log, [`RecordCheck`] the records of a collection.
 //!
@@ -25,7 +26,8 @@
 //!   (self-described CBOR, definite lengths, shortest integers, fixed order of fields, no trailing bytes, shortest
 //!   LEB128). Blocks may come in any Candid; their hash is the same.
 //! - No bytes make it panic, recurse or take more than a small multiple of their size.
-//! - It knows no canister: names of collections and types of leaves are the caller's. [`presentation`] is the exception.
+//! - It knows no canister: names of collections and types of leaves are the caller's. [`presentation`] and
+//!   [`signed_credential`] are the exceptions.
 //! - It shares no code with the canisters whose answers it checks.
 //!
 //! Cost: a BLS check takes milliseconds, all the rest microseconds. [`Verifier`] remembers which
@@ -48,6 +50,7 @@
 //! ```
 
 mod audit;
+pub mod canister_signature;
 mod cbor;
 mod certificate;
 mod chain;
@@ -69,6 +72,7 @@ mod records;
 mod replay;
 mod sha256;
 mod signatures;
+pub mod signed_credential;
 mod stored;
 mod time;
 mod tree;

@@ -137,12 +137,16 @@ impl VerifiedCertificate {
     /// Errors: as [`VerifiedCertificate::certified_data`], [`VerifyError::Malformed`],
     /// [`VerifyError::WrongWitness`].
     pub fn witness(&self, witness: &[u8]) -> Result<VerifiedWitness, VerifyError> {
-        let certified = self.certified_data()?;
         let tree = HashTree::from_cbor(witness).map_err(|malformed| VerifyError::Malformed {
             part: Part::Witness,
             malformed,
         })?;
-        if tree.root_hash() != certified {
+        self.witness_of(tree)
+    }
+
+    /// The same of a tree that was read.
+    pub(crate) fn witness_of(&self, tree: HashTree) -> Result<VerifiedWitness, VerifyError> {
+        if tree.root_hash() != self.certified_data()? {
             return Err(VerifyError::WrongWitness);
         }
         Ok(VerifiedWitness::new(tree))

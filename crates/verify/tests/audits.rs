@@ -534,3 +534,61 @@ fn a_page_with_another_block_than_audit_logs_have_is_refused() {
         assert!(matches!(refused, Err(AuditError::Page { .. })));
     }
 }
+
+#[test]
+fn a_canister_signs_what_its_log_says_and_nothing_else() {
+    use indus_api::signatures::{SIGNATURES, seed_hash};
+    let mut canister = Canister::with_a_past();
+    let check = |canister: &Canister| audit(canister).check(&verified(&canister.head())).map(drop);
+    // Nothing is signed: the label is left out, or there is nothing below it.
+    assert_eq!(check(&canister), Ok(()));
+    canister.signatures = Some(labeled(seed_hash(), empty()));
+    assert_eq!(check(&canister), Ok(()));
+
+    canister.act(&[(SIGNATURES, vec![5; 32], Some(vec![]))]);
+    canister.act(&[(SIGNATURES, vec![6; 32], Some(vec![]))]);
+    let signed = patricia::whole(&patricia::leaves(&canister.collections[SIGNATURES]));
+    let below = |seed: &[u8]| labeled(seed, pruned(signed.digest()));
+    canister.signatures = Some(below(&seed_hash()));
+    assert_eq!(check(&canister), Ok(()));
+
+    let [one, more] = [vec![5; 32], vec![7; 32]].map(|key| {
+        let mut other = canister.clone();
+        let signed = other.collections.get_mut(SIGNATURES).unwrap();
+        if signed.remove(&key).is_none() {
+            signed.insert(key, vec![]);
+        }
+        labeled(
+            seed_hash(),
+            patricia::whole(&patricia::leaves(&other.collections[SIGNATURES])),
+        )
+    });
+    let also = fork(below(&[0; 32]), below(&[0xff; 32]));
+    for wrong in [
+        None,
+        Some(labeled(seed_hash(), empty())),
+        Some(one),
+        Some(more),
+        Some(below(&[1; 32])),
+        Some(also),
+        Some(leaf("")),
+    ] {
+        canister.signatures = wrong;
+        let refused = check(&canister).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                AuditError::Signatures | AuditError::Witness(VerifyError::NotALeaf { .. })
+            ),
+            "{refused}"
+        );
+    }
+    // What is signed must be shown.
+    canister.signatures = Some(pruned([1; 32]));
+    assert!(matches!(
+        check(&canister),
+        Err(AuditError::Witness(
+            VerifyError::Unknown { .. } | VerifyError::Hidden { .. }
+        ))
+    ));
+}

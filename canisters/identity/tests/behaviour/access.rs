@@ -104,6 +104,11 @@ const TABLE: &[(&str, [bool; 8])] = &[
         "revoke_role",
         [false, false, false, true, false, false, true, false],
     ),
+    // the credential's
+    (
+        "sign_credential",
+        [false, false, false, false, false, false, true, false],
+    ),
     (
         "subject_of",
         [false, false, false, false, false, false, true, true],
@@ -189,6 +194,11 @@ fn call(method: &str, caller: Principal) -> Result<(), Error> {
         "issue_credential" => {
             let args = o.credential();
             o.s.issue(caller, args).map(drop)
+        }
+        "sign_credential" => {
+            let args = o.credential();
+            let id = o.s.issue(key(OFFICIAL), args).unwrap().credential.id;
+            o.s.sign(caller, id).map(drop)
         }
         "revoke_credential" => {
             let args = o.credential();

@@ -6,14 +6,18 @@ use identity::persons;
 use indus_api::{
     Subject,
     identity::{
-        CONFIGURATION, CONFIGURATION_KEY, CREDENTIALS, CredentialRecord, METHODS, MethodRecord,
-        PERSONS, PersonRecord, RECOVERIES, RECOVERY_OFFICER, REVOKED_CREDENTIALS, ROLES,
-        RecoveryRecord, RoleRecord, id_key, path, person_key,
+        CONFIGURATION, CONFIGURATION_KEY, CREDENTIALS, Credential, CredentialRecord, METHODS,
+        MethodRecord, PERSONS, PersonRecord, RECOVERIES, RECOVERY_OFFICER, REVOKED_CREDENTIALS,
+        ROLES, RecoveryRecord, RoleRecord, id_key, path, person_key,
     },
+    signatures,
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::setting::{CLERK_KEY, NEW_KEY, OFFICIAL, Officials, SECOND_OFFICIAL, Setting, key};
+use crate::setting::{
+    CLERK_KEY, NEW_KEY, OFFICIAL, Officials, Refusal, SECOND_OFFICIAL, SUBNET, Setting, key, own,
+    refusal,
+};
 
 fn reader(person: Principal, role: Option<&str>) -> Subject {
     Subject {
@@ -128,6 +132,61 @@ fn a_verifier_learns_offline_that_a_credential_holds_and_then_that_it_does_not()
     assert_eq!(revoked(&o), Ok(None));
     o.s.revoke_credential(key(OFFICIAL), 1).unwrap();
     assert!(matches!(revoked(&o), Ok(Some(_))));
+}
+
+/// Whether everybody is shown that this is signed.
+fn signed(s: &Setting, message: &[u8]) -> bool {
+    let path = signatures::path(message);
+    let witness = s.state.kit.certified.witness_of_paths(&[path], None);
+    let certificate = SUBNET.certificate(own(), s.state.kit.certified.root_hash(), s.time_ns);
+    let signature = indus_verify::canister_signature::encode(&certificate, &witness.unwrap());
+    let root_key = &SUBNET.root_key_der()[37..];
+    ic_signature_verification::verify_canister_sig(
+        message,
+        &signature.unwrap(),
+        &signatures::public_key(own()),
+        root_key,
+    )
+    .is_ok()
+}
+
+#[test]
+fn a_credential_is_signed_until_it_is_taken_back() {
+    let mut o = scene();
+    let args = indus_api::identity::IssueArgs {
+        idempotency_key: serde_bytes::ByteBuf::from(*b"two"),
+        ..o.credential()
+    };
+    let second = o.s.issue(key(OFFICIAL), args).unwrap().credential;
+    let view = identity::credentials::read(&o.s.state, &o.s.at(key(CLERK_KEY)), 1).unwrap();
+    let message = view.credential.signed_message().unwrap();
+    assert!(signed(&o.s, &message));
+    assert!(!signed(&o.s, &message[1..]));
+    // It is: nothing more is to be done, and nothing is.
+    let blocks = o.s.state.kit.certified.log_len();
+    assert_eq!(o.s.sign(key(CLERK_KEY), 1), Ok(view));
+    assert_eq!(o.s.state.kit.certified.log_len(), blocks);
+    o.s.reopen();
+    assert!(signed(&o.s, &message));
+
+    o.s.revoke_credential(key(OFFICIAL), 1).unwrap();
+    assert!(!signed(&o.s, &message));
+    assert!(signed(&o.s, &second.signed_message().unwrap()));
+    assert_eq!(refusal(o.s.sign(key(CLERK_KEY), 1)), Refusal::Conflict);
+    assert!(!signed(&o.s, &message));
+    assert_eq!(refusal(o.s.sign(key(CLERK_KEY), 3)), Refusal::NotFound);
+    o.s.audit();
+}
+
+#[test]
+fn who_can_list_what_is_signed_can_not_find_out_by_guessing() {
+    let o = scene();
+    let view = identity::credentials::read(&o.s.state, &o.s.at(key(CLERK_KEY)), 1).unwrap();
+    let guess = Credential {
+        salt: serde_bytes::ByteBuf::from([0; 16]),
+        ..view.credential
+    };
+    assert!(!signed(&o.s, &guess.signed_message().unwrap()));
 }
 
 /// A whole history, with every kind of event.

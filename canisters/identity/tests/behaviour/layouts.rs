@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use identity::{State, state::LAYOUT};
 use indus_api::identity::{DEFAULT_RECOVERY_DELAY_NS, RecoveryEnd};
+use indus_api::signatures::SIGNATURES;
 use serde::{Deserialize, Serialize};
 use testnet::Layouts;
 
@@ -76,11 +77,15 @@ fn every_released_layout_opens_and_goes_on() {
         let expected: Facts = layouts().load(layout, &s.memory);
         s.time_ns = expected.time_ns;
         s.state = State::open(s.memory.clone(), own()).unwrap();
-        assert_eq!(
-            facts(&s, expected.clerk.clone()),
-            expected,
-            "layout {layout}"
-        );
+        let mut found = facts(&s, expected.clerk.clone());
+        if layout < LAYOUT {
+            // What has been added since is there, and empty.
+            found.certified_root.clone_from(&expected.certified_root);
+            found
+                .records
+                .retain(|name, records| expected.records.contains_key(name) || *records > 0);
+        }
+        assert_eq!(found, expected, "layout {layout}");
         s.state.randomness.seed([8; 32]);
 
         // The keys are the clerk's until the recovery that waits takes them.
@@ -95,7 +100,20 @@ fn every_released_layout_opens_and_goes_on() {
             refusal(s.open_pairing(key(CLERK_KEY))),
             Refusal::Unauthorized
         );
+        // Credentials of before layout 2 are signed once their holder asks, the revoked one is not.
+        s.sign(key(NEW_KEY), 1).unwrap();
+        assert_eq!(refusal(s.sign(key(NEW_KEY), 2)), Refusal::Conflict);
+        let signed = |s: &Setting| {
+            let collections = s.state.kit.certified.collections().iter();
+            collections
+                .filter(|one| one.spec().name == SIGNATURES)
+                .map(|one| one.len())
+                .sum::<u64>()
+        };
+        assert_eq!(signed(&s), 1);
+        s.audit();
         s.revoke_credential(key(OFFICIAL), 1).unwrap();
+        assert_eq!(signed(&s), 0);
         s.audit();
         s.reopen();
         s.audit();

@@ -1,6 +1,6 @@
 //! An identity canister in a plain memory, a registry that says what it is told to, and people who call.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use candid::Principal;
 use identity::{
@@ -14,11 +14,15 @@ use indus_api::{
     registry::{OrganisationKind, OrganisationStatus, Standing},
 };
 use indus_kit::Context;
+use indus_verify::{RootKey, Time, TimeBound, Verifier};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
+use testnet::Subnet;
 
 use crate::sparse::SparseMemory;
 
+/// What certifies the canister.
+pub(crate) const SUBNET: Subnet = Subnet::new(1);
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const DAY: u64 = 86_400 * SECOND;
 pub(crate) const START: u64 = 1_795_000_000 * SECOND;
@@ -323,6 +327,12 @@ impl Setting {
         })
     }
 
+    pub(crate) fn sign(&mut self, caller: Principal, id: u64) -> Result<CredentialView, Error> {
+        self.update(caller, |state, context| {
+            credentials::sign(state, context, id)
+        })
+    }
+
     pub(crate) fn revoke_credential(
         &mut self,
         caller: Principal,
@@ -413,11 +423,20 @@ impl Setting {
                 .page(&candid::encode_one(page).unwrap(), size)
                 .unwrap();
         }
-        for collection in certified.collections() {
-            let name = collection.spec().name;
-            let replayed = audit.collections().root(name);
-            assert_eq!(replayed, collection.root_hash(), "{name}");
-        }
+        let root_key = RootKey::from_der(&SUBNET.root_key_der()).unwrap();
+        let certificate = SUBNET.certificate(own(), certified.root_hash(), self.time_ns);
+        let now = Time::from_nanos(self.time_ns);
+        let head = Verifier::new(root_key)
+            .certificate(
+                &certificate,
+                own(),
+                now,
+                TimeBound::within(Duration::from_secs(1)),
+            )
+            .unwrap()
+            .witness(&certified.witness_of_head().unwrap())
+            .unwrap();
+        assert_eq!(audit.check(&head).unwrap().size, size);
     }
 }
 

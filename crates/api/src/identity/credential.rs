@@ -12,18 +12,30 @@
 //! JSON is the leaf's ([`Credential::check`]); that the key of the holder's method leaf signed its nonce, and that this
 //! leaf names the credential's holder. Presenting is between holder and verifier: no canister learns of it.
 //!
-//! The JSON holds no `proof`: what secures it is the certificate. A signature of the canister in the JSON itself comes with
-//! the label `sig` of its certified tree.
+//! The JSON holds no `proof`. It is secured by the certificate that shows its leaf, and for those who know no such leaf by a
+//! signature of the canister around it ([`Credential::signed_message`]): a compact JWS (RFC 7515), as
+//! "Securing Verifiable Credentials using JOSE and COSE" has it, with the algorithm `IcCs` of the Internet Computer's
+//! credentials.
 //!
-//! Sources: Open Badges 3.0 (1EdTech), sections B.1 and following; W3C Verifiable Credentials Data Model 2.0.
+//! ```text
+//! header  {"alg":"IcCs","typ":"vc+jwt","kid":"did:icp:CANISTER","nonce":SALT,"jwk":{"kty":"oct","alg":"IcCs","k":PUBLIC KEY}}
+//! signed  \x1a "iccs_verifiable_credential" base64url(header) "." base64url(JSON)
+//! JWS     base64url(header) "." base64url(JSON) "." base64url(canister signature)
+//! ```
+//! The salt is the leaf's: without it, who knows all persons and programmes could find out from the public hashes of what is
+//! signed who achieved what.
+//!
+//! Sources: Open Badges 3.0 (1EdTech), sections B.1 and following; W3C Verifiable Credentials Data Model 2.0; RFC 7515 and
+//! 7517; [`signatures`](crate::signatures).
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use candid::{CandidType, Principal};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 use super::{Revocation, RevocationReason};
-use crate::time::rfc3339;
+use crate::{signatures, time::rfc3339};
 
 /// Longest slug of a programme, in bytes.
 pub const MAX_PROGRAMME_BYTES: usize = 64;
@@ -31,6 +43,11 @@ pub const MAX_PROGRAMME_BYTES: usize = 64;
 pub const MAX_NAME_BYTES: usize = 100;
 /// Longest description of an achievement, and longest criteria, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 1_000;
+
+/// Canister signatures, among the algorithms of JWS.
+const ALGORITHM: &str = "IcCs";
+/// What stands in front of everything that is signed with the algorithm `IcCs`: its length, and its name.
+const SIGNING_DOMAIN: &[u8; 27] = b"\x1aiccs_verifiable_credential";
 
 /// What was achieved: the issuer's public text about its programme, never about the holder.
 #[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -159,6 +176,32 @@ impl Credential {
         serde_json::to_vec(&json).ok()
     }
 
+    /// Header and JSON, as a JWS has them in front of its signature. None never happens, as with [`Credential::json`].
+    #[must_use]
+    pub fn signing_input(&self) -> Option<String> {
+        let header = Header {
+            alg: ALGORITHM,
+            typ: "vc+jwt",
+            kid: format!("did:icp:{}", self.canister),
+            nonce: URL_SAFE_NO_PAD.encode(&self.salt),
+            jwk: Key {
+                kty: "oct",
+                alg: ALGORITHM,
+                k: URL_SAFE_NO_PAD.encode(signatures::public_key(self.canister)),
+            },
+        };
+        let mut input = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).ok()?);
+        input.push('.');
+        URL_SAFE_NO_PAD.encode_string(self.json()?, &mut input);
+        Some(input)
+    }
+
+    /// What the canister signs ([`signatures`]).
+    #[must_use]
+    pub fn signed_message(&self) -> Option<Vec<u8>> {
+        self.signing_input().map(|input| signed_message(&input))
+    }
+
     /// Whether these bytes are its JSON, and its hash is of them.
     #[must_use]
     pub fn check(&self, json: &[u8]) -> bool {
@@ -171,6 +214,29 @@ impl Credential {
     pub fn is_valid(&self, time_ns: u64) -> bool {
         self.issued_at_ns <= time_ns && self.valid_until_ns.is_none_or(|until| time_ns < until)
     }
+}
+
+/// What is signed where this stands in front of the signature of a JWS.
+#[must_use]
+pub fn signed_message(signing_input: &str) -> Vec<u8> {
+    [&SIGNING_DOMAIN[..], signing_input.as_bytes()].concat()
+}
+
+/// The header of the JWS, its fields in their order.
+#[derive(Serialize)]
+struct Header {
+    alg: &'static str,
+    typ: &'static str,
+    kid: String,
+    nonce: String,
+    jwk: Key,
+}
+
+#[derive(Serialize)]
+struct Key {
+    kty: &'static str,
+    alg: &'static str,
+    k: String,
 }
 
 /// The JSON, its fields in their order.
@@ -284,6 +350,32 @@ mod tests {
             ..credential
         };
         assert!(!renamed.check(&json));
+    }
+
+    #[test]
+    fn what_is_signed_is_these_bytes_for_ever() {
+        let message = credential().signed_message().unwrap_or_default();
+        let message = String::from_utf8(message).unwrap_or_default();
+        let input = message.strip_prefix("\u{1a}iccs_verifiable_credential");
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+        let parts: Vec<Vec<u8>> = input.unwrap_or_default().split('.').map(decode).collect();
+        let [header, json] = &parts[..] else {
+            panic!("{message}");
+        };
+        assert_eq!(
+            String::from_utf8_lossy(header),
+            concat!(
+                r#"{"alg":"IcCs","typ":"vc+jwt","kid":"did:icp:f7crg-kabae","#,
+                r#""nonce":"AAAAAAAAAAAAAAAAAAAAAA","#,
+                r#""jwk":{"kty":"oct","alg":"IcCs","k":"MBkwDAYKKwYBBAGDuEMBAgMJAAIBAWluZHVz"}}"#,
+            )
+        );
+        assert_eq!(Some(json), credential().json().as_ref());
+        let salted = Credential {
+            salt: ByteBuf::from([1; 16]),
+            ..credential()
+        };
+        assert_ne!(salted.signed_message(), credential().signed_message());
     }
 
     #[test]

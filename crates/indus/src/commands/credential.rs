@@ -1,7 +1,7 @@
 //! `indus credential`: what somebody achieved, said by an organisation.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use candid::Principal;
@@ -11,6 +11,7 @@ use indus_api::identity::{
     id_key,
 };
 use indus_api::paging::{MAX_PAGE, Page, PageArgs};
+use indus_client::SuiteCanister;
 use indus_verify::presentation::Shown;
 use serde_bytes::ByteBuf;
 
@@ -24,7 +25,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::when;
 
-/// Credentials: issue one, take one back, list and show one's own, show one to a verifier.
+/// Credentials: issue one, take one back, list and show one's own, show one to a verifier, have one as a signed file.
 #[derive(Args)]
 pub(crate) struct Command {
     #[command(flatten)]
@@ -48,6 +49,15 @@ enum Verb {
         /// Write its JSON (Open Badges 3.0) into this file, in place of what is there.
         #[arg(long, value_name = "FILE")]
         json_out: Option<PathBuf>,
+    },
+    /// Writes one of one's own as a file that the canister signed (a JWS), for verifiers who know nothing of this network but
+    /// its root key. It does not show whose it is: that takes `present`.
+    Sign {
+        #[command(flatten)]
+        which: Which,
+        /// The file, in place of what is there.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Takes a credential back: credential issuers of the organisation that issued it.
     Revoke {
@@ -124,6 +134,10 @@ pub(crate) async fn credential(command: Command, console: &mut Console) -> Resul
             which: Which { id },
             json_out,
         } => show(&network, id, json_out, console).await?,
+        Verb::Sign {
+            which: Which { id },
+            out,
+        } => sign(&network, signing, id, &out, console).await?,
         Verb::Revoke {
             which: Which { id },
             reason,
@@ -191,11 +205,7 @@ async fn show(
 ) -> Result<(), Failure> {
     let identity = network.signing_to(IDENTITY)?;
     let key = id_key(id);
-    let found = identity.record::<Credential>(&key).await;
-    let found = found.map_err(Failure::failed)?;
-    let credential = found
-        .value
-        .ok_or_else(|| Failure::Failed(format!("no credential {id}")))?;
+    let credential = certified(&identity, id).await?;
     let json = credential.json().filter(|json| credential.check(json));
     let json = json.ok_or_else(|| {
         Failure::Failed(format!(
@@ -210,6 +220,43 @@ async fn show(
         fs::write(&path, json).map_err(|error| Failure::file(&path, error))?;
         shown.push(("written", path.display().to_string().into()));
     }
+    sheet::show(shown, network.json, console);
+    Ok(())
+}
+
+async fn certified(identity: &SuiteCanister, id: u64) -> Result<Credential, Failure> {
+    let found = identity.record::<Credential>(&id_key(id)).await;
+    let found = found.map_err(Failure::failed)?.value;
+    found.ok_or_else(|| Failure::Failed(format!("no credential {id}")))
+}
+
+async fn sign(
+    network: &Network,
+    signing: impl FnOnce() -> Result<Signing, Failure>,
+    id: u64,
+    out: &Path,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let identity = network.signing_to(IDENTITY)?;
+    let credential = certified(&identity, id).await?;
+    let mut signed = identity.signed_credential(&credential).await;
+    if let Ok(None) = signed {
+        // It was issued before the canister signed credentials, or is revoked: then this is refused.
+        let sentence = "Have a credential of yours signed, for anybody to verify";
+        let about = vec![("credential", id.into())];
+        let _: CredentialView = signing()?
+            .call("sign_credential", &id, sentence, about, console)
+            .await?;
+        signed = identity.signed_credential(&credential).await;
+    }
+    let jws = signed
+        .map_err(Failure::failed)?
+        .ok_or_else(|| Failure::Failed(format!("credential {id} is not signed")))?;
+    fs::write(out, jws).map_err(|error| Failure::file(out, error))?;
+    let shown = vec![
+        ("credential", id.into()),
+        ("written", out.display().to_string().into()),
+    ];
     sheet::show(shown, network.json, console);
     Ok(())
 }

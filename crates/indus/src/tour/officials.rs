@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use candid::Principal;
 use indus_api::identity::{
-    Achievement, ApproveRecoveryArgs, CREDENTIAL_ISSUER, Configuration, CredentialView, GrantArgs,
-    IssueArgs, Method, MethodKind, NewMethod, OfferArgs, OpenRecoveryArgs, Pairing, Person,
-    RECOVERIES, RECOVERY_OFFICER, Recovery, RegisterArgs, RevocationReason, RevokeRoleArgs, Role,
-    id_key,
+    Achievement, ApproveRecoveryArgs, CREDENTIAL_ISSUER, Configuration, Credential, CredentialView,
+    GrantArgs, IssueArgs, Method, MethodKind, NewMethod, OfferArgs, OpenRecoveryArgs, Pairing,
+    Person, RECOVERIES, RECOVERY_OFFICER, Recovery, RegisterArgs, RevocationReason,
+    RevokeCredentialArgs, RevokeRoleArgs, RevokedCredential, Role, id_key,
 };
-use indus_client::{ClientError, Connection, Key, SuiteCanister, records};
+use indus_client::{ClientError, Connection, Key, MAX_CERTIFICATE_AGE, SuiteCanister, records};
+use indus_verify::signed_credential::{ProvedCredential, SignedCredential};
+use indus_verify::{TimeBound, Verifier};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
@@ -65,6 +67,12 @@ impl Device {
         answer.map_err(at(ACT))
     }
 
+    /// A credential as the canister signs it, if it does.
+    async fn signed(&self, credential: &Credential) -> Result<Option<String>, TourError> {
+        let signed = self.identity.signed_credential(credential).await;
+        signed.map_err(at(ACT))
+    }
+
     /// Issues a credential in the name of the organisation.
     async fn issue(&self, holder: Principal, number: u8) -> Result<CredentialView, ClientError> {
         let args = IssueArgs {
@@ -111,11 +119,31 @@ pub(crate) async fn officials(
     let [one, other] = &officers[..] else {
         return Err(unexpected(ACT, "there are two recovery officers"));
     };
-    let (_, holder) = Device::registered(connection).await?;
+    let (badge, holder) = Device::registered(connection).await?;
     let issued = second.issue(holder, 1).await.map_err(at(ACT))?;
     console.line(format_args!(
         "official:      enrolled with two devices, took office at organisation {MINISTRY}, issued credential {}",
         issued.credential.id
+    ));
+    let jws = badge.signed(&issued.credential).await?;
+    let jws = jws.ok_or_else(|| unexpected(ACT, "the canister signs what it issued"))?;
+    let proved = proved(stage, &jws)?;
+    if Some(&proved.json) != issued.credential.json().as_ref() {
+        return Err(unexpected(ACT, "what is signed is what was issued"));
+    }
+    let revocation = RevokeCredentialArgs {
+        id: issued.credential.id,
+        reason: RevocationReason::Mistake,
+    };
+    let _revoked: RevokedCredential = second.update("revoke_credential", &revocation).await?;
+    if badge.signed(&issued.credential).await?.is_some() {
+        return Err(unexpected(ACT, "what was taken back is signed no longer"));
+    }
+    console.line(format_args!(
+        "signature:     credential {}, {} bytes, signed by the canister, verified offline against the root key; \
+         taken back, and signed no longer",
+        issued.credential.id,
+        jws.len()
     ));
 
     let found = Device::new(connection)?;
@@ -157,6 +185,18 @@ pub(crate) async fn officials(
         "leaving:       out of office; issuing refused at once: {refusal}"
     ));
     shortened(stage, council, None).await
+}
+
+/// What a signed credential proves to somebody who has nothing but it and the root key.
+fn proved(stage: &Stage<'_>, jws: &str) -> Result<ProvedCredential, TourError> {
+    let root_key = stage.connection.trust().root_key.clone();
+    let bound = TimeBound::within(MAX_CERTIFICATE_AGE);
+    SignedCredential::from_jws(jws.as_bytes())
+        .and_then(|signed| {
+            let identity = stage.canisters.identity;
+            signed.verify(&Verifier::new(root_key), identity, when::now(), bound)
+        })
+        .map_err(|error| unexpected(ACT, error.to_string()))
 }
 
 /// Decides how long recoveries wait, and has identity apply it.

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// For a presentation: the name of yours that you gave the holder.
     #[arg(long, value_name = "NAME", requires = "nonce")]
     verifier: Option<String>,
-    /// For a presentation: the canister that says whose keys are whose [default: identity in the trust file].
+    /// For a presentation and a signed credential: the canister that says whose keys are whose [default: identity in the trust file].
     #[arg(long, value_name = "ID")]
     identity: Option<Principal>,
 }
@@ -47,6 +47,15 @@ impl Options {
     /// Whether something is given that is for presentations only.
     pub(super) fn are_given(&self) -> bool {
         self.nonce.is_some() || self.identity.is_some()
+    }
+
+    /// Whether a nonce is given: whoever gave one to a holder wants to see it signed.
+    pub(super) fn has_nonce(&self) -> bool {
+        self.nonce.is_some()
+    }
+
+    pub(super) fn identity(&self) -> Option<Principal> {
+        self.identity
     }
 }
 
@@ -96,14 +105,20 @@ pub(super) fn verify(
 }
 
 /// The canisters that the verifier counts on, if its root key is in a trust file.
-struct Canisters(Option<TrustFile>);
+pub(super) struct Canisters(Option<TrustFile>);
 
 impl Canisters {
-    fn of(root_key: &Path) -> Self {
+    pub(super) fn of(root_key: &Path) -> Self {
         Self(TrustFile::load(root_key).ok())
     }
 
-    fn or(&self, given: Option<Principal>, name: &str, option: &str) -> Result<Principal, Failure> {
+    /// The one that is given, or else the one with this name.
+    pub(super) fn or(
+        &self,
+        given: Option<Principal>,
+        name: &str,
+        option: &str,
+    ) -> Result<Principal, Failure> {
         let trusted = || self.0.as_ref().and_then(|trust| trust.canister(name).ok());
         given.or_else(trusted).ok_or_else(|| {
             Failure::Usage(format!(

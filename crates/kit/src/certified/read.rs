@@ -12,6 +12,7 @@ use indus_api::{
     audit::{LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG, LogProof, MAX_BLOCKS},
     certified::{CertifiedListArgs, MAX_LABEL_BYTES, MAX_LIST, MAX_PATH_LABELS, MAX_PATHS},
     icrc3::{BlockWithId, GetBlocksArgs, GetBlocksResult},
+    signatures::{SIG, SIGNATURES, seed_hash},
 };
 use indus_certified::{Encoder, Hash, Request};
 use serde_bytes::ByteBuf;
@@ -29,6 +30,8 @@ struct Asked<'a> {
     root: BTreeSet<&'a [u8]>,
     /// Labels below `data`, and what of each collection; nothing shows its root hash.
     collections: BTreeMap<&'a [u8], Vec<Request<'a>>>,
+    /// Keys below `sig`, of which there is one tree.
+    signatures: Vec<Request<'a>>,
     /// The encoded tree below `http_expr`.
     http_expr: Option<&'a [u8]>,
 }
@@ -58,6 +61,19 @@ impl<M: Memory> Certified<M> {
                 [label, ..] if label == HTTP_EXPR.as_bytes() => {
                     let reason = format!("path {index} is of pages: http_request proves them");
                     return Err(invalid("paths", reason));
+                }
+                [label, ref rest @ ..] if label == SIG.as_bytes() => {
+                    asked.root.insert(label);
+                    if self.named(SIGNATURES.as_bytes()).is_none() {
+                        continue;
+                    }
+                    let [seed, message, ..] = *rest else {
+                        let reason = format!("path {index} ends above the signatures");
+                        return Err(invalid("paths", reason));
+                    };
+                    if seed == seed_hash() {
+                        asked.signatures.push(Request::Key(message));
+                    }
                 }
                 [data, name, ref rest @ ..] if data == DATA.as_bytes() => {
                     asked.root.insert(data);
@@ -133,17 +149,18 @@ impl<M: Memory> Certified<M> {
             // With the head of the log, so that pages read at different times can be rolled forward to one head.
             root: BTreeSet::from([DATA.as_bytes(), LOG.as_bytes()]),
             collections: BTreeMap::from([(collection.as_bytes(), vec![page])]),
-            http_expr: None,
+            ..Asked::default()
         };
         self.encode(&asked, reader)
     }
 
-    /// The witness of `log_head`: the head of the log, the last block, and the root of each collection at that size.
+    /// The witness of `log_head`: the head of the log, the last block, and the root of each collection at that size, that of the
+    /// signatures at both of its places.
     ///
     /// # Errors
     /// [`Error::Internal`] while something is uncommitted.
     pub fn witness_of_head(&self) -> Result<Vec<u8>, Error> {
-        let labels = [DATA, LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG].map(str::as_bytes);
+        let labels = [DATA, LAST_BLOCK_HASH, LAST_BLOCK_INDEX, LOG, SIG].map(str::as_bytes);
         let names = self
             .collections
             .iter()
@@ -151,7 +168,7 @@ impl<M: Memory> Certified<M> {
         let asked = Asked {
             root: BTreeSet::from(labels),
             collections: names.map(|name| (name.as_bytes(), Vec::new())).collect(),
-            http_expr: None,
+            ..Asked::default()
         };
         self.encode(&asked, None)
     }
@@ -260,7 +277,7 @@ impl<M: Memory> Certified<M> {
         ))
     }
 
-    fn named(&self, name: &[u8]) -> Option<&Collection<M>> {
+    pub(super) fn named(&self, name: &[u8]) -> Option<&Collection<M>> {
         self.collections
             .iter()
             .find(|collection| collection.spec().name.as_bytes() == name)
@@ -288,6 +305,14 @@ impl<M: Memory> Certified<M> {
         let mut below = |label: &'static str, encoder: &mut Encoder| -> Result<(), Error> {
             if label == DATA {
                 return self.data.witness(&names, &mut collection, encoder);
+            }
+            if let (SIG, Some(signatures)) = (label, self.named(SIGNATURES.as_bytes())) {
+                encoder.labeled(&seed_hash());
+                if asked.signatures.is_empty() {
+                    encoder.pruned(&signatures.root_hash());
+                    return Ok(());
+                }
+                return signatures.witness(&asked.signatures, reader, encoder);
             }
             if let (HTTP_EXPR, Some(subtree)) = (label, asked.http_expr) {
                 encoder.encoded(subtree);

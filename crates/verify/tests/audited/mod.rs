@@ -26,6 +26,8 @@ pub(crate) struct Canister {
     pub(crate) collections: BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>,
     pub(crate) blocks: Vec<Value>,
     pub(crate) time: u64,
+    /// What is below the label `sig`, if it is there.
+    pub(crate) signatures: Option<HashTree>,
 }
 
 impl Canister {
@@ -123,6 +125,9 @@ impl Canister {
             nodes.insert(1, labeled("last_block_hash", leaf(block_hash(last))));
             let index = leb128(log.len() - 1);
             nodes.insert(2, labeled("last_block_index", leaf(index)));
+        }
+        if let Some(signatures) = &self.signatures {
+            nodes.push(labeled("sig", signatures.clone()));
         }
         nodes.into_iter().reduce(fork).unwrap()
     }
