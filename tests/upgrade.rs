@@ -54,6 +54,10 @@ impl Upgraded {
             .with_nns_subnet()
             .with_application_subnet()
             .build();
+        // Later than anything that was recorded.
+        pic.set_time(pocket_ic::Time::from_nanos_since_unix_epoch(
+            1_800_000_000_000_000_000,
+        ));
         let controller = Principal::self_authenticating(b"controller");
         let subnet = pic.topology().get_app_subnets()[0];
         let canister = pic.create_canister_on_subnet(Some(controller), None, subnet);

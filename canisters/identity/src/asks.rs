@@ -10,21 +10,22 @@
 //! Invariants: whoever makes the canister ask has taken a token of their bucket, but for the canisters of the suite; at most
 //! [`MAX_QUESTIONS`] are open at once.
 
-use std::{cell::Cell, thread::LocalKey};
+use std::{cell::Cell, collections::BTreeMap, thread::LocalKey};
 
-use candid::{CandidType, Principal};
-use indus_api::{Error, Subject, decision::Decision, registry::Standing};
+use candid::Principal;
+use indus_api::{
+    Error, Subject, decision::Decision, identity::MAX_MESSAGING_KEYS, registry::Standing,
+};
 use indus_kit::{
     Context,
-    calls::{Call, CallError, Canister as _},
+    calls::{self, CallError, Canister as _},
     guard::{Guard, Guards},
     shell,
 };
-use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
 use crate::{
-    Identity, configuration,
+    Identity, configuration, messaging_keys,
     state::unauthorized,
     subjects::{self, Found},
 };
@@ -98,6 +99,50 @@ pub(crate) async fn subject_of(principal: Principal) -> Result<Option<Subject>, 
     }
 }
 
+/// Who holds these messaging keys now, for a canister of the suite. Each organisation is asked about once.
+pub(crate) async fn holders_of(signature_keys: &[ByteBuf]) -> Result<Vec<Option<Subject>>, Error> {
+    let mut standings: BTreeMap<u64, Option<Standing>> = BTreeMap::new();
+    loop {
+        let unknown = shell::update(|state: &mut Identity, context| {
+            holders(state, context, signature_keys, &standings)
+        })?;
+        let organisation = match unknown {
+            Ok(holders) => return Ok(holders),
+            Err(organisation) => organisation,
+        };
+        // The registry doesn't know it, or the office has changed again and again: nobody is an official of that.
+        if standings.contains_key(&organisation) || standings.len() > MAX_MESSAGING_KEYS {
+            return Err(Error::Unavailable {
+                canister: REGISTRY.into(),
+                reason: "it does not say where the organisation stands".into(),
+            });
+        }
+        standings.insert(organisation, ask(organisation).await?);
+    }
+}
+
+/// The holders, by these standings; or an organisation that has to be asked about.
+fn holders(
+    state: &Identity,
+    context: &Context,
+    signature_keys: &[ByteBuf],
+    standings: &BTreeMap<u64, Option<Standing>>,
+) -> Result<Result<Vec<Option<Subject>>, u64>, Error> {
+    let mut holders = Vec::new();
+    for device in messaging_keys::devices(state, context, signature_keys)? {
+        let Some(principal) = device else {
+            holders.push(None);
+            continue;
+        };
+        match subjects::find_among(state, principal, context.time_ns, standings)? {
+            Found::Nobody => holders.push(None),
+            Found::Person(subject) => holders.push(Some(subject)),
+            Found::Asks(organisation) => return Ok(Err(organisation)),
+        }
+    }
+    Ok(Ok(holders))
+}
+
 /// The caller's subject, so that queries know it for a minute.
 pub(crate) async fn refresh_subject() -> Result<Subject, Error> {
     let caller = shell::context().authenticated()?;
@@ -115,9 +160,10 @@ pub(crate) async fn seeded() -> Result<(), Error> {
         return Ok(());
     }
     let _open = question()?;
-    let random: ByteBuf = suite(Principal::management_canister(), "raw_rand", &())
-        .await
-        .map_err(|failed| failed.of(SUBNET))?;
+    let random: ByteBuf =
+        calls::ask::<Identity, _>(Principal::management_canister(), "raw_rand", &())
+            .await
+            .map_err(|failed| failed.of(SUBNET))?;
     let seed = random.first_chunk().copied();
     let seed = seed.ok_or_else(|| CallError::Malformed.of(SUBNET))?;
     shell::update(|state: &mut Identity, _| {
@@ -139,9 +185,10 @@ pub(crate) async fn apply_decision(proposal: u64) -> Result<(), Error> {
         return Ok(());
     };
     let open = question()?;
-    let decision: Result<Decision, Error> = suite(registry, "get_decision", &proposal)
-        .await
-        .map_err(|failed| failed.of(REGISTRY))?;
+    let decision: Result<Decision, Error> =
+        calls::ask::<Identity, _>(registry, "get_decision", &proposal)
+            .await
+            .map_err(|failed| failed.of(REGISTRY))?;
     drop(open);
     let decision = decision?;
     shell::update(|state: &mut Identity, context| {
@@ -154,9 +201,10 @@ async fn ask(organisation: u64) -> Result<Option<Standing>, Error> {
     let _open = question()?;
     let registry = shell::query(|state: &Identity, _| state.in_force())?.registry;
     let asked_at_ns = Identity::time_ns();
-    let standing: Option<Standing> = suite(registry, "organisation_standing", &organisation)
-        .await
-        .map_err(|failed| failed.of(REGISTRY))?;
+    let standing: Option<Standing> =
+        calls::ask::<Identity, _>(registry, "organisation_standing", &organisation)
+            .await
+            .map_err(|failed| failed.of(REGISTRY))?;
     shell::update(|state: &mut Identity, _| {
         state
             .standings
@@ -170,15 +218,4 @@ fn question() -> Result<Guard<u64>, Error> {
     let next: &'static LocalKey<Cell<u64>> = &NEXT_QUESTION;
     next.set(next.get() + 1);
     QUESTIONS.with(|questions| questions.enter(next.get()))
-}
-
-async fn suite<R: CandidType + DeserializeOwned + 'static>(
-    callee: Principal,
-    method: &str,
-    argument: &impl CandidType,
-) -> Result<R, CallError> {
-    let reply = Call::new(callee, method, argument)?
-        .suite::<Identity>()
-        .await?;
-    reply.candid()
 }

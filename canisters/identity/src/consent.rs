@@ -3,8 +3,9 @@
 use candid::Principal;
 use indus_api::{
     identity::{
-        ApproveRecoveryArgs, GrantArgs, IssueArgs, MethodKind, NewMethod, OfferArgs,
-        OpenRecoveryArgs, RegisterArgs, RevocationReason, RevokeCredentialArgs, RevokeRoleArgs,
+        ApproveRecoveryArgs, BindMessagingKeyArgs, GrantArgs, IssueArgs, MethodKind, NewMethod,
+        OfferArgs, OpenRecoveryArgs, RegisterArgs, RevocationReason, RevokeCredentialArgs,
+        RevokeRoleArgs,
     },
     time::rfc3339,
 };
@@ -12,6 +13,7 @@ use indus_kit::{
     arguments::{self, decode},
     icrc21::Consent,
 };
+use serde_bytes::ByteBuf;
 
 type Fields = Vec<(&'static str, String)>;
 
@@ -107,6 +109,16 @@ fn of_method(
                 revocation_fields("Credential", id, reason),
             )
         }
+        "bind_messaging_key" => {
+            let BindMessagingKeyArgs { signature_key, .. } = decode(argument)?;
+            let fields = vec![("Key", hex::encode(signature_key))];
+            ("Let a key sign your encrypted messages", fields)
+        }
+        "end_messaging_key" => {
+            let key: ByteBuf = decode(argument)?;
+            let fields = vec![("Key", hex::encode(key))];
+            ("End a key that signs your encrypted messages", fields)
+        }
         "apply_decision" => ("Apply a decision of the governors", id("Proposal")?),
         _ => return Ok(None),
     };
@@ -174,7 +186,6 @@ fn kind_name(kind: MethodKind) -> &'static str {
 mod tests {
     use candid::Encode;
     use indus_api::identity::Achievement;
-    use serde_bytes::ByteBuf;
 
     use super::*;
 
@@ -243,10 +254,19 @@ mod tests {
             ("veto_recovery", Encode!(&7_u64)),
             ("finish_recovery", Encode!(&7_u64)),
             ("issue_credential", Encode!(&issue)),
+            ("sign_credential", Encode!(&7_u64)),
             (
                 "revoke_credential",
                 Encode!(&RevokeCredentialArgs { id: 7, reason }),
             ),
+            (
+                "bind_messaging_key",
+                Encode!(&BindMessagingKeyArgs {
+                    signature_key: ByteBuf::from([7; 32]),
+                    proof: ByteBuf::from([8; 64]),
+                }),
+            ),
+            ("end_messaging_key", Encode!(&ByteBuf::from([7; 32]))),
             ("apply_decision", Encode!(&7_u64)),
         ];
         encoded
@@ -275,6 +295,7 @@ mod tests {
     fn each_update_of_the_interface_is_told_of_or_needs_no_signature() {
         let unsigned = [
             "confirm_upgrade",
+            "holders_of",
             "icrc21_canister_call_consent_message",
             "refresh_subject",
             "subject_of",

@@ -12,10 +12,10 @@ mod asks;
 pub mod configuration;
 mod consent;
 pub mod credentials;
+pub mod messaging_keys;
 pub mod methods;
 pub mod pairing;
 pub mod persons;
-pub mod randomness;
 pub mod recoveries;
 pub mod roles;
 pub mod standings;
@@ -30,10 +30,11 @@ use ic_stable_structures::DefaultMemoryImpl;
 use indus_api::{
     Error, Subject,
     identity::{
-        ApproveRecoveryArgs, CredentialRecord, CredentialView, GrantArgs, InForce, InitArgs,
-        IssueArgs, ListRolesArgs, Method, MethodRecord, OfferArgs, OpenRecoveryArgs, Pairing,
-        Person, PersonRecord, PersonView, Recovery, RecoveryRecord, RegisterArgs,
-        RevokeCredentialArgs, RevokeRoleArgs, RevokedCredential, Role,
+        ApproveRecoveryArgs, BindMessagingKeyArgs, CredentialRecord, CredentialView, GrantArgs,
+        InForce, InitArgs, IssueArgs, ListRolesArgs, MessagingKey, MessagingKeyRecord, Method,
+        MethodRecord, OfferArgs, OpenRecoveryArgs, Pairing, Person, PersonRecord, PersonView,
+        Recovery, RecoveryRecord, RegisterArgs, RevokeCredentialArgs, RevokeRoleArgs,
+        RevokedCredential, Role,
     },
     paging::{Page, PageArgs},
 };
@@ -45,6 +46,7 @@ use indus_kit::{
     standard_endpoints,
     timers::{self, Job, Progress},
 };
+use serde_bytes::ByteBuf;
 
 pub use state::State;
 
@@ -101,6 +103,8 @@ impl Shell for Identity {
         encoding::prepare::<MethodRecord>();
         encoding::prepare::<RecoveryRecord>();
         encoding::prepare::<CredentialRecord>();
+        encoding::prepare::<MessagingKeyRecord>();
+        encoding::prepare::<Result<MessagingKey, Error>>();
         encoding::prepare::<u64>();
         encoding::prepare::<Result<PersonView, Error>>();
         encoding::prepare::<Result<Role, Error>>();
@@ -298,6 +302,37 @@ async fn revoke_credential(args: RevokeCredentialArgs) -> Result<RevokedCredenti
     })
 }
 
+/// Persons: binds a key that the calling device signs with in encrypted conversations, in place of its earlier one. Repeatable.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+fn bind_messaging_key(args: BindMessagingKeyArgs) -> Result<MessagingKey, Error> {
+    shell::update(|state: &mut Identity, context| messaging_keys::bind(state, context, args))
+}
+
+/// Persons: ends a messaging key of theirs, of whichever device. Repeatable.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+fn end_messaging_key(signature_key: ByteBuf) -> Result<MessagingKey, Error> {
+    shell::update(|state: &mut Identity, context| {
+        messaging_keys::end(state, context, &signature_key)
+    })
+}
+
+/// Canisters of the suite: who holds these messaging keys now, in their order, at most 100: the subject of the device that each
+/// was bound to. None for a key that is not bound, or has ended. Rejects the call where the registry has to be asked and can't.
+#[update(decode_with = "argument", hidden, manual_reply = true)]
+#[candid_method(update)]
+async fn holders_of(signature_keys: Vec<ByteBuf>) -> PhantomData<Vec<Option<Subject>>> {
+    match asks::holders_of(&signature_keys).await {
+        Ok(holders) => match encoding::encode(&holders) {
+            Ok(reply) => api::msg_reply(reply),
+            Err(_) => api::msg_reject("the subjects can't be encoded"),
+        },
+        Err(error) => api::msg_reject(error.to_string()),
+    }
+    PhantomData
+}
+
 /// Canisters of the suite about anybody, everybody about themselves: the person that a principal speaks for, their
 /// organisation and roles. None for a principal that is nobody's, and to everybody else. Rejects the call where the registry
 /// has to be asked and can't.
@@ -361,6 +396,13 @@ fn get_recovery(id: u64) -> Result<Recovery, Error> {
 #[candid_method(query)]
 fn get_credential(id: u64) -> Result<CredentialView, Error> {
     shell::query(|state: &Identity, context| credentials::read(state, context, id))
+}
+
+/// Persons: a messaging key of anybody, also one that has ended. Not certified.
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(query)]
+fn get_messaging_key(signature_key: ByteBuf) -> Result<MessagingKey, Error> {
+    shell::query(|state: &Identity, context| messaging_keys::read(state, context, &signature_key))
 }
 
 /// Persons: a page of the credentials that they hold, in the order of their ids. Not certified.

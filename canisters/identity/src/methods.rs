@@ -16,7 +16,7 @@ use indus_kit::{Change, Context, codes::internal, text::invalid};
 use serde_bytes::ByteBuf;
 
 use crate::{
-    roles,
+    messaging_keys, roles,
     state::{
         METHOD, METHOD_REMOVED, OFFICE_CHOSEN, State, conflict, limit, not_found, unauthorized,
     },
@@ -43,7 +43,7 @@ pub fn of_caller<M: Memory>(state: &State<M>, context: &Context) -> Result<Metho
 /// # Errors
 /// [`Error::Internal`] if the stored bytes are no record.
 pub fn find<M: Memory>(state: &State<M>, principal: Principal) -> Result<Option<Method>, Error> {
-    let Some(key) = state.randomness.method_key(principal) else {
+    let Some(key) = state.randomness.key_of(principal.as_slice()) else {
         return Ok(None);
     };
     let record = METHOD.get(&state.kit.certified, &key)?;
@@ -85,9 +85,11 @@ pub fn remove<M: Memory>(
         return Err(conflict("a person keeps at least one method"));
     }
     let key = key_of(state, principal)?;
-    let changes = vec![METHOD.removed(&key)];
+    let mut changes = messaging_keys::ending(state, context, &key)?;
+    changes.push(METHOD.removed(&key));
     state.record(context, person, METHOD_REMOVED, changes)?;
     state.methods_of.remove(&(person, key));
+    messaging_keys::ended(state, &key);
     Ok(())
 }
 
@@ -194,7 +196,8 @@ pub(crate) fn keys<M: Memory>(state: &State<M>, person: Principal) -> Vec<[u8; 3
         .collect()
 }
 
-fn key_of<M: Memory>(state: &State<M>, principal: Principal) -> Result<[u8; 32], Error> {
-    let key = state.randomness.method_key(principal);
+/// The key of a method in its collection.
+pub(crate) fn key_of<M: Memory>(state: &State<M>, principal: Principal) -> Result<[u8; 32], Error> {
+    let key = state.randomness.key_of(principal.as_slice());
     key.ok_or_else(|| internal(NO_METHOD_KEY))
 }

@@ -32,7 +32,7 @@ use indus_kit::{Change, Context, subjects::ReadRule, text::invalid};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    methods, persons, roles,
+    messaging_keys, methods, persons, roles,
     state::{
         METHOD, RECOVERY, RECOVERY_APPROVED, RECOVERY_FINISHED, RECOVERY_OPENED, RECOVERY_VETOED,
         State, conflict, not_found, unauthorized,
@@ -233,6 +233,9 @@ pub fn finish<M: Memory>(
     let key = recovery.new_method.clone();
     let (_, place, added) = methods::adding(state, context, recovery.person, key)?;
     let mut changes: Vec<Change> = removed.iter().map(|key| METHOD.removed(key)).collect();
+    for key in &removed {
+        changes.extend(messaging_keys::ending(state, context, key)?);
+    }
     changes.push(added);
     let at_ns = context.time_ns;
     let finished = Recovery {
@@ -242,6 +245,7 @@ pub fn finish<M: Memory>(
     let finished = put(state, context, actor, RECOVERY_FINISHED, finished, changes)?;
     for key in removed {
         state.methods_of.remove(&(finished.person, key));
+        messaging_keys::ended(state, &key);
     }
     methods::added(state, finished.person, place);
     // Whoever had opened one may no longer be the person.

@@ -16,6 +16,8 @@
 //! | 18 | B-tree | (holder, id) → (), of credentials |
 //! | 19, 20 | cells | seed, and how often it was drawn from ([`Randomness`]) |
 //! | 21, 22 | collection `signatures` | SHA-256 of what is signed → empty ([`indus_api::signatures`]) |
+//! | 23, 24 | collection `messaging_keys` | SHA-256 of the key → exact Candid bytes of a `MessagingKeyRecord` |
+//! | 25 | B-tree | key of a method → key of its messaging key, of those that hold |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far. Pairings and what the registry said about
@@ -23,7 +25,7 @@
 //!
 //! Invariants:
 //! - Roles, recoveries and credentials are never removed and their ids never used again: 1 to n without a gap.
-//! - Memories 14 to 18 follow from the collections, but that 15 and 16 may hold roles whose time is over: those are taken
+//! - Memories 14 to 18 and 25 follow from the collections, but that 15 and 16 may hold roles whose time is over: those are taken
 //!   out when the next role of the same person is put in.
 //! - Whatever is signed is a credential that is not revoked. Those issued before layout 2 are signed when their holder asks.
 //! - The key of a method is a hash that takes the seed to make, and the actor of what a person does is the person's id. So
@@ -37,9 +39,9 @@ use indus_api::{
     Error,
     identity::{
         CONFIGURATION, CONFIGURATION_KEY, CREDENTIALS, ConfigurationRecord, CredentialRecord,
-        InForce, InitArgs, METHODS, MethodRecord, PERSONS, PersonRecord, RECOVERIES,
-        RECOVERY_OFFICER, REVOKED_CREDENTIALS, ROLES, RecoveryRecord, RevokedCredentialRecord,
-        RoleRecord,
+        InForce, InitArgs, MESSAGING_KEYS, METHODS, MessagingKeyRecord, MethodRecord, PERSONS,
+        PersonRecord, RECOVERIES, RECOVERY_OFFICER, REVOKED_CREDENTIALS, ROLES, RecoveryRecord,
+        RevokedCredentialRecord, RoleRecord,
     },
 };
 pub(crate) use indus_kit::refusals::{conflict, not_found, unauthorized};
@@ -50,15 +52,16 @@ use indus_kit::{
     encoding,
     idempotency::Idempotency,
     memories::KitMemory,
+    randomness::Randomness,
     rate_limit::{Limit, RateLimits},
     subjects::{Owner, ReadRule},
 };
 
-use crate::{configuration, pairing::Pairings, randomness::Randomness, standings::Standings};
+use crate::{configuration, pairing::Pairings, standings::Standings};
 
 /// Version of the layout above. A change of the table, or of what it names, is a new version.
 ///
-/// 2: signatures.
+/// 2: signatures, messaging keys.
 pub const LAYOUT: u32 = 2;
 /// The oldest layout that is understood.
 const OLDEST_LAYOUT: u32 = 1;
@@ -71,6 +74,7 @@ pub(crate) const CREDENTIAL: Table<CredentialRecord> = Table::new(4);
 pub(crate) const REVOKED_CREDENTIAL: Table<RevokedCredentialRecord> = Table::new(5);
 pub(crate) const IN_FORCE: Table<ConfigurationRecord> = Table::new(6);
 pub(crate) const SIGNATURES: Signatures = Signatures::new(7);
+pub(crate) const MESSAGING_KEY: Table<MessagingKeyRecord> = Table::new(8);
 
 const METHODS_OF: u8 = 14;
 const ROLES_IN: u8 = 15;
@@ -79,6 +83,7 @@ const RECOVERY_OF: u8 = 17;
 const CREDENTIALS_OF: u8 = 18;
 const SEED: u8 = 19;
 const DRAWN: u8 = 20;
+const MESSAGING_KEY_OF: u8 = 25;
 
 /// Somebody registered.
 pub const REGISTERED: &str = "person.registered";
@@ -108,6 +113,10 @@ pub const CREDENTIAL_ISSUED: &str = "credential.issued";
 pub const CREDENTIAL_SIGNED: &str = "credential.signed";
 /// A credential was taken back.
 pub const CREDENTIAL_REVOKED: &str = "credential.revoked";
+/// A device has a messaging key.
+pub const MESSAGING_KEY_BOUND: &str = "messaging_key.bound";
+/// A person ended a messaging key.
+pub const MESSAGING_KEY_ENDED: &str = "messaging_key.ended";
 /// A decision of the governors about this canister was applied.
 pub const CONFIGURED: &str = "configuration.applied";
 
@@ -187,6 +196,17 @@ pub static DEFINITION: Definition = Definition {
         public(REVOKED_CREDENTIALS, 10),
         public(CONFIGURATION, 12),
         Signatures::spec(21, 22),
+        CollectionSpec {
+            name: MESSAGING_KEYS,
+            key_bytes: 32,
+            records: 23,
+            trie: 24,
+            rule: ReadRule::Persons,
+            owner: |record| {
+                let MessagingKeyRecord::V1(key) = encoding::decode(record).ok()?;
+                Some(owned_by(key.person))
+            },
+        },
     ],
     block_types: &[
         REGISTERED,
@@ -203,6 +223,8 @@ pub static DEFINITION: Definition = Definition {
         CREDENTIAL_ISSUED,
         CREDENTIAL_SIGNED,
         CREDENTIAL_REVOKED,
+        MESSAGING_KEY_BOUND,
+        MESSAGING_KEY_ENDED,
         CONFIGURED,
     ],
 };
@@ -238,6 +260,7 @@ pub struct State<M: Memory> {
     pub(crate) offices_of: Index<(Principal, u64, u64), (), M>,
     pub(crate) recovery_of: Index<Principal, u64, M>,
     pub(crate) credentials_of: Index<(Principal, u64), (), M>,
+    pub(crate) messaging_key_of: Index<[u8; 32], [u8; 32], M>,
 }
 
 impl<M: Memory> State<M> {
@@ -296,6 +319,7 @@ impl<M: Memory> State<M> {
             offices_of: StableBTreeMap::init(memories.get(OFFICES_OF)),
             recovery_of: StableBTreeMap::init(memories.get(RECOVERY_OF)),
             credentials_of: StableBTreeMap::init(memories.get(CREDENTIALS_OF)),
+            messaging_key_of: StableBTreeMap::init(memories.get(MESSAGING_KEY_OF)),
         }
     }
 

@@ -12,7 +12,7 @@
 //!
 //! Cost: a record for each role that the person has accepted (at most 64).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candid::Principal;
 use ic_stable_structures::Memory;
@@ -65,6 +65,21 @@ pub fn find_afresh<M: Memory>(
 ) -> Result<Found, Error> {
     find_by(state, principal, time_ns, |organisation| {
         standing.filter(|standing| standing.organisation == organisation)
+    })
+}
+
+/// The same of several principals, by what the registry has said of their organisations.
+///
+/// # Errors
+/// [`Error::Internal`] if stored bytes are no record.
+pub fn find_among<M: Memory>(
+    state: &State<M>,
+    principal: Principal,
+    time_ns: u64,
+    standings: &BTreeMap<u64, Option<Standing>>,
+) -> Result<Found, Error> {
+    find_by(state, principal, time_ns, |organisation| {
+        standings.get(&organisation)?.as_ref()
     })
 }
 

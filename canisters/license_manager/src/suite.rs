@@ -1,14 +1,13 @@
 //! What is asked of others: identity says who callers are, the registry what was decided, the subnet gives randomness.
 
-use candid::{CandidType, Principal};
+use candid::Principal;
 use indus_api::{Error, Subject, decision::Decision};
 use indus_kit::{
     Context,
-    calls::{Call, CallError, Canister as _},
+    calls::{CallError, Canister as _, ask},
     shell,
     subjects::{Subjects as _, cache},
 };
-use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
 use crate::{Manager, SUBJECTS, configuration};
@@ -53,7 +52,7 @@ pub(crate) async fn refresh_subject() -> Result<Subject, Error> {
         shell::context(),
         Manager::time_ns,
         async |caller| {
-            ask(identity, "subject_of", &caller)
+            ask::<Manager, _>(identity, "subject_of", &caller)
                 .await
                 .map_err(|failed| failed.of(IDENTITY))
         },
@@ -75,7 +74,7 @@ pub(crate) async fn apply_decision(this: Principal, id: u64) -> Result<(), Error
     let Some((registry, _under_way)) = begun else {
         return Ok(());
     };
-    let decision: Result<Decision, Error> = ask(registry, "get_decision", &id)
+    let decision: Result<Decision, Error> = ask::<Manager, _>(registry, "get_decision", &id)
         .await
         .map_err(|failed| failed.of(REGISTRY))?;
     let decision = decision?;
@@ -89,22 +88,11 @@ pub(crate) async fn draw_seed() -> Result<(), Error> {
     if shell::tick(|state: &mut Manager, _| state.is_seeded()) {
         return Ok(());
     }
-    let random: ByteBuf = ask(Principal::management_canister(), "raw_rand", &())
+    let random: ByteBuf = ask::<Manager, _>(Principal::management_canister(), "raw_rand", &())
         .await
         .map_err(|failed| failed.of(SUBNET))?;
     let seed =
         <[u8; 32]>::try_from(random.as_slice()).map_err(|_| CallError::Malformed.of(SUBNET))?;
     shell::tick(|state: &mut Manager, _| state.seed(seed));
     Ok(())
-}
-
-async fn ask<R: CandidType + DeserializeOwned + 'static>(
-    callee: Principal,
-    method: &str,
-    argument: &impl CandidType,
-) -> Result<R, CallError> {
-    let reply = Call::new(callee, method, argument)?
-        .suite::<Manager>()
-        .await?;
-    reply.candid()
 }

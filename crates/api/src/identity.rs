@@ -6,6 +6,7 @@
 //! | [`METHODS`] | salted hash, see [`ListedMethod::key`] | [`MethodRecord`] | the person |
 //! | [`ROLES`] | id | [`RoleRecord`] | everybody |
 //! | [`RECOVERIES`] | id | [`RecoveryRecord`] | the person, recovery officers |
+//! | [`MESSAGING_KEYS`] | SHA-256 of the key | [`MessagingKeyRecord`] | every person |
 //! | [`CREDENTIALS`] | id | [`CredentialRecord`] | the holder |
 //! | [`REVOKED_CREDENTIALS`] | id | [`RevokedCredentialRecord`] | everybody |
 //! | [`CONFIGURATION`] | 0 | [`ConfigurationRecord`] | everybody |
@@ -14,6 +15,7 @@
 //! [`SALT_BYTES`], so that its hash, which everybody may export, tells nothing of it.
 
 pub mod credential;
+mod messaging_keys;
 mod persons;
 mod recoveries;
 mod roles;
@@ -28,6 +30,10 @@ use crate::certified::DATA;
 pub use credential::{
     Achievement, Credential, CredentialRecord, CredentialView, IssueArgs, RevokeCredentialArgs,
     RevokedCredential, RevokedCredentialRecord,
+};
+pub use messaging_keys::{
+    BindMessagingKeyArgs, MAX_MESSAGING_KEYS, MESSAGING_KEY_BYTES, MESSAGING_PROOF_BYTES,
+    MessagingKey, MessagingKeyRecord, messaging_key_key, to_prove,
 };
 pub use persons::{
     ListedMethod, Method, MethodKind, MethodRecord, NewMethod, OfferArgs, Pairing, Person,
@@ -52,6 +58,8 @@ pub const RECOVERIES: &str = "recoveries";
 pub const CREDENTIALS: &str = "credentials";
 /// Collection of the credentials that were revoked: who proves that an id is not in it proves that its credential holds.
 pub const REVOKED_CREDENTIALS: &str = "revoked_credentials";
+/// Collection of the keys that devices sign with in encrypted conversations; keys are [`messaging_key_key`]s.
+pub const MESSAGING_KEYS: &str = "messaging_keys";
 /// Collection of the one configuration, with the key [`CONFIGURATION_KEY`].
 pub const CONFIGURATION: &str = "configuration";
 

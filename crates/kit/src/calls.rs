@@ -46,6 +46,19 @@ pub const MAX_REPLY_BYTES: usize = 100_000;
 /// What is kept of a callee's message.
 pub const MAX_MESSAGE_BYTES: usize = 200;
 
+/// Asks a canister of the suite, or the management canister, for an answer of one value. It may wait for as long as that one likes.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn ask<S: Canister, R: CandidType + DeserializeOwned + 'static>(
+    callee: Principal,
+    method: &str,
+    argument: &impl CandidType,
+) -> Result<R, CallError> {
+    let reply = Call::new(callee, method, argument)?.suite::<S>().await?;
+    reply.candid()
+}
+
 /// What the kit asks a canister's shell while messages come and go.
 pub trait Canister: 'static {
     /// Whether the certified data stands for the state, so that a message may end here.

@@ -17,6 +17,7 @@ pub mod kit;
 pub mod memories;
 pub mod open;
 pub mod paging;
+pub mod randomness;
 pub mod rate_limit;
 pub mod refusals;
 pub mod shell;

@@ -2,7 +2,7 @@
 
 use candid::Principal;
 use candid_parser::utils::CandidSource;
-use identity::subjects;
+use identity::{messaging_keys, subjects};
 use indus_api::{
     Error,
     decision::Decision,
@@ -12,7 +12,7 @@ use serde_bytes::ByteBuf;
 
 use crate::setting::{
     CLERK_KEY, DAY, FOREIGN_OFFICIAL, NEW_KEY, OFFICIAL, Officials, SECOND_OFFICIAL, administrator,
-    key, own, suite,
+    key, messaging_key, own, suite,
 };
 
 /// Nobody yet.
@@ -52,11 +52,19 @@ const TABLE: &[(&str, [bool; 8])] = &[
         [false, false, false, false, false, true, false, false],
     ),
     (
+        "bind_messaging_key",
+        [false, false, true, false, true, true, true, false],
+    ),
+    (
         "choose_office",
         [false, false, false, false, false, true, true, false],
     ),
     (
         "confirm_method",
+        [false, false, false, false, false, false, true, false],
+    ),
+    (
+        "end_messaging_key",
         [false, false, false, false, false, false, true, false],
     ),
     (
@@ -66,6 +74,10 @@ const TABLE: &[(&str, [bool; 8])] = &[
     (
         "grant_role",
         [false, false, false, true, false, false, false, false],
+    ),
+    (
+        "holders_of",
+        [false, false, false, false, false, false, false, true],
     ),
     // each in the name of their own organisation
     (
@@ -157,6 +169,20 @@ fn call(method: &str, caller: Principal) -> Result<(), Error> {
             o.s.offer(key(SPARE_KEY), clerk, &code).unwrap();
             o.s.confirm(key(CLERK_KEY), key(SPARE_KEY)).unwrap();
             o.s.remove(caller, key(SPARE_KEY))
+        }
+        "bind_messaging_key" => {
+            let method = identity::methods::find(&o.s.state, caller)?;
+            let person = method.map_or(clerk, |method| method.person);
+            o.s.bind_for(caller, 7, person).map(drop)
+        }
+        "end_messaging_key" => {
+            o.s.bind_for(key(CLERK_KEY), 7, clerk).unwrap();
+            o.s.end_key(caller, 7).map(drop)
+        }
+        "holders_of" => {
+            o.s.bind_for(key(CLERK_KEY), 7, clerk).unwrap();
+            let keys = [messaging_key(7)];
+            messaging_keys::devices(&o.s.state, &o.s.at(caller), &keys).map(drop)
         }
         "choose_office" => o.s.choose(caller, Some(1)).map(drop),
         "grant_role" => {

@@ -196,6 +196,8 @@ fn history() -> Officials {
     o.s.offer(key(80), o.clerk, &code).unwrap();
     o.s.confirm(key(CLERK_KEY), key(80)).unwrap();
     o.s.choose(key(80), Some(1)).unwrap();
+    o.s.bind_for(key(80), 1, o.clerk).unwrap();
+    o.s.end_key(key(80), 1).unwrap();
     o.s.remove(key(80), key(CLERK_KEY)).unwrap();
     o.s.veto(key(80), 1).unwrap();
     let id = o.approved(OFFICIAL, SECOND_OFFICIAL);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use identity::{State, state::LAYOUT};
+use identity::{State, messaging_keys, state::LAYOUT};
 use indus_api::identity::{DEFAULT_RECOVERY_DELAY_NS, RecoveryEnd};
 use indus_api::signatures::SIGNATURES;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use testnet::Layouts;
 
 use crate::{
     setting::{
-        CLERK_KEY, NEW_KEY, OFFICIAL, Officials, Refusal, SECOND_OFFICIAL, Setting, key, own,
-        refusal,
+        CLERK_KEY, NEW_KEY, OFFICIAL, Officials, Refusal, SECOND_OFFICIAL, Setting, key,
+        messaging_key, own, refusal, suite,
     },
     sparse::SparseMemory,
 };
@@ -45,7 +45,8 @@ fn facts(setting: &Setting, clerk: String) -> Facts {
     }
 }
 
-/// Officials, a clerk with two keys whose recovery waits, a credential that holds and one that does not, an open pairing.
+/// Officials, a clerk with two keys whose recovery waits, a credential that holds and one that does not, two messaging keys, an
+/// open pairing.
 fn example() -> Officials {
     let mut o = Officials::new();
     let code = o.s.open_pairing(key(CLERK_KEY)).unwrap().code;
@@ -59,6 +60,9 @@ fn example() -> Officials {
     };
     o.s.issue(key(OFFICIAL), other).unwrap();
     o.s.revoke_credential(key(OFFICIAL), 2).unwrap();
+    o.s.bind_for(key(50), 1, o.clerk).unwrap();
+    let official = o.s.person(OFFICIAL);
+    o.s.bind_for(key(OFFICIAL), 2, official).unwrap();
     o.approved(OFFICIAL, SECOND_OFFICIAL);
     o.s.open_pairing(key(OFFICIAL)).unwrap();
     o
@@ -100,6 +104,12 @@ fn every_released_layout_opens_and_goes_on() {
             refusal(s.open_pairing(key(CLERK_KEY))),
             Refusal::Unauthorized
         );
+        let devices = |s: &Setting| {
+            let keys = [1, 2].map(messaging_key);
+            messaging_keys::devices(&s.state, &s.at(suite()), &keys).unwrap()
+        };
+        let official = (layout > 1).then_some(key(OFFICIAL));
+        assert_eq!(devices(&s), [None, official]);
         // Credentials of before layout 2 are signed once their holder asks, the revoked one is not.
         s.sign(key(NEW_KEY), 1).unwrap();
         assert_eq!(refusal(s.sign(key(NEW_KEY), 2)), Refusal::Conflict);

@@ -7,6 +7,7 @@ mod certified;
 mod clock;
 mod credentials;
 mod layouts;
+mod messaging_keys;
 mod model;
 mod persons;
 mod recoveries;

@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use candid::Principal;
+use ed25519_dalek::{Signer as _, SigningKey};
 use identity::{
-    State, configuration, credentials, methods, pairing, persons, recoveries, roles,
+    State, configuration, credentials, messaging_keys, methods, pairing, persons, recoveries,
+    roles,
     subjects::{self, Found},
 };
 use indus_api::{
@@ -57,6 +59,12 @@ pub(crate) fn suite() -> Principal {
 /// The administrator of an organisation.
 pub(crate) fn administrator(organisation: u64) -> Principal {
     key(200 + u8::try_from(organisation).unwrap())
+}
+
+/// The messaging key with this seed.
+pub(crate) fn messaging_key(seed: u8) -> ByteBuf {
+    let key = SigningKey::from_bytes(&[seed; 32]);
+    ByteBuf::from(key.verifying_key().to_bytes())
 }
 
 pub(crate) fn new_method(n: u8) -> NewMethod {
@@ -324,6 +332,39 @@ impl Setting {
         let standing = self.of_office(caller)?;
         self.update(caller, |state, context| {
             credentials::issue(state, context, args, &bytes, standing.as_ref())
+        })
+    }
+
+    /// Binds the messaging key with this seed to a device of the caller's, with a proof for `person`.
+    pub(crate) fn bind_for(
+        &mut self,
+        caller: Principal,
+        seed: u8,
+        person: Principal,
+    ) -> Result<MessagingKey, Error> {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let proof = key.sign(&to_prove(own(), person));
+        let args = BindMessagingKeyArgs {
+            signature_key: messaging_key(seed),
+            proof: ByteBuf::from(proof.to_bytes()),
+        };
+        self.bind_with(caller, args)
+    }
+
+    pub(crate) fn bind_with(
+        &mut self,
+        caller: Principal,
+        args: BindMessagingKeyArgs,
+    ) -> Result<MessagingKey, Error> {
+        self.update(caller, |state, context| {
+            messaging_keys::bind(state, context, args)
+        })
+    }
+
+    pub(crate) fn end_key(&mut self, caller: Principal, seed: u8) -> Result<MessagingKey, Error> {
+        let key = messaging_key(seed);
+        self.update(caller, |state, context| {
+            messaging_keys::end(state, context, &key)
         })
     }
 

@@ -26,7 +26,7 @@
 //! signed who achieved what.
 //!
 //! Sources: Open Badges 3.0 (1EdTech), sections B.1 and following; W3C Verifiable Credentials Data Model 2.0; RFC 7515 and
-//! 7517; [`signatures`](crate::signatures).
+//! 7517; [`signatures`].
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use candid::{CandidType, Principal};

@@ -28,6 +28,8 @@ pub struct Owner {
 pub enum ReadRule {
     /// Everybody, anonymous callers included.
     Public,
+    /// Every person.
+    Persons,
     /// The person whom the record is about, and their organisation.
     Owner,
     /// Whoever has this role.
@@ -44,7 +46,7 @@ impl ReadRule {
             return self == Self::Public;
         };
         match self {
-            Self::Public => true,
+            Self::Public | Self::Persons => true,
             Self::Owner => owner.is(reader),
             Self::Role(role) => reader.roles.contains(role),
             Self::OwnerOrRole(role) => owner.is(reader) || reader.roles.contains(role),
@@ -62,7 +64,7 @@ impl ReadRule {
     ) -> Result<Option<Subject>, Error> {
         match self {
             Self::Public => Ok(None),
-            Self::Owner | Self::Role(_) | Self::OwnerOrRole(_) => {
+            Self::Persons | Self::Owner | Self::Role(_) | Self::OwnerOrRole(_) => {
                 subjects.subject(context).map(Some)
             }
         }
@@ -93,6 +95,7 @@ impl ReadRule {
         const OWNER: &str = "the person or organisation that it belongs to";
         match self {
             Self::Public => "nothing".into(),
+            Self::Persons => "a registered person".into(),
             Self::Owner => OWNER.into(),
             Self::Role(role) => format!("the role {role}"),
             Self::OwnerOrRole(role) => format!("{OWNER}, or the role {role}"),
@@ -111,8 +114,9 @@ impl Owner {
 mod tests {
     use super::*;
 
-    const RULES: [ReadRule; 4] = [
+    const RULES: [ReadRule; 5] = [
         ReadRule::Public,
+        ReadRule::Persons,
         ReadRule::Owner,
         ReadRule::Role("auditor"),
         ReadRule::OwnerOrRole("auditor"),
@@ -130,30 +134,31 @@ mod tests {
         }
     }
 
-    fn allowed(owner: &Owner, reader: Option<&Subject>) -> [bool; 4] {
+    fn allowed(owner: &Owner, reader: Option<&Subject>) -> [bool; 5] {
         RULES.map(|rule| rule.allows(owner, reader))
     }
 
     #[test]
     fn each_rule_lets_in_whom_it_names_and_nobody_else() {
         let owner = Owner {
-            person: person(1),
+            person: self::person(1),
             organisation: Some(7),
         };
-        let owns = [true, true, false, true];
-        let audits = [true, false, true, true];
-        let stranger = [true, false, false, false];
+        let owns = [true, true, true, false, true];
+        let audits = [true, true, false, true, true];
+        let person = [true, true, false, false, false];
+        let unknown = [true, false, false, false, false];
         for (subject, expected) in [
             (reader(1, None, &[]), owns),
             (reader(1, Some(8), &["member"]), owns),
             (reader(2, Some(7), &[]), owns),
             (reader(2, Some(8), &["auditor"]), audits),
-            (reader(2, Some(8), &["Auditor", "auditors"]), stranger),
-            (reader(2, None, &[]), stranger),
+            (reader(2, Some(8), &["Auditor", "auditors"]), person),
+            (reader(2, None, &[]), person),
         ] {
             assert_eq!(allowed(&owner, Some(&subject)), expected, "{subject:?}");
         }
-        assert_eq!(allowed(&owner, None), stranger);
+        assert_eq!(allowed(&owner, None), unknown);
     }
 
     #[test]

@@ -2,20 +2,22 @@
 //!
 //! ```text
 //! raw_rand ── once ──► seed ─┬─ SHA-256(seed ‖ counter) ──► ids, salts, codes
-//!                            └─ SHA-256(seed ‖ principal) ──► keys of methods
+//!                            └─ SHA-256(seed ‖ bytes) ──► keys that nobody else can make
 //! ```
 //!
 //! Invariants: the seed is drawn once, and never leaves the canister; no number of the counter is used twice. What the two
-//! hashes are of differs in length (a counter has 8 bytes, the principal of a key 29), so neither stands for the other. Who
+//! hashes are of differs in length (a counter has 8 bytes, what a key is made of never), so neither stands for the other. Who
 //! runs a node could read the seed: it keeps public records unlinkable for everybody else, and protects no secret.
 //!
 //! Cost: one SHA-256, and a write of eight bytes a draw.
 
-use candid::Principal;
 use ic_stable_structures::{Memory, StableCell};
-use indus_api::{Error, identity::SALT_BYTES};
+use indus_api::Error;
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
+
+/// Bytes of a salt.
+pub const SALT_BYTES: usize = 16;
 
 /// No seed yet.
 const NONE: [u8; 32] = [0; 32];
@@ -53,7 +55,7 @@ impl<M: Memory> Randomness<M> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] before there is a seed.
-    pub(crate) fn draw(&mut self) -> Result<[u8; 32], Error> {
+    pub fn draw(&mut self) -> Result<[u8; 32], Error> {
         let drawn = *self.drawn.get();
         let bytes = self.hash(&drawn.to_be_bytes()).ok_or_else(not_seeded)?;
         self.drawn.set(drawn + 1);
@@ -64,14 +66,14 @@ impl<M: Memory> Randomness<M> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] before there is a seed.
-    pub(crate) fn salt(&mut self) -> Result<ByteBuf, Error> {
+    pub fn salt(&mut self) -> Result<ByteBuf, Error> {
         self.draw().map(|bytes| ByteBuf::from(&bytes[..SALT_BYTES]))
     }
 
-    /// The key of a method in its collection. None before there is a seed, when there is no method either.
+    /// The key that stands for `of`, which has not 8 bytes, where nobody is to find it. None before there is a seed.
     #[must_use]
-    pub fn method_key(&self, principal: Principal) -> Option<[u8; 32]> {
-        self.hash(principal.as_slice())
+    pub fn key_of(&self, of: &[u8]) -> Option<[u8; 32]> {
+        self.hash(of)
     }
 
     fn hash(&self, of: &[u8]) -> Option<[u8; 32]> {
@@ -82,7 +84,7 @@ impl<M: Memory> Randomness<M> {
 
 fn not_seeded() -> Error {
     Error::Unavailable {
-        canister: "identity".into(),
+        canister: "this canister".into(),
         reason: "it has drawn no randomness yet".into(),
     }
 }
