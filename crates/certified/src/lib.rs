@@ -5,6 +5,7 @@
 //! | [`CertifiedMap`] | keys and the hashes of their values: present, absent, complete | IC hash tree |
 //! | [`CertifiedRecords`] | a map with its values | IC hash tree |
 //! | [`CertifiedLog`] | entries in their order: included, nothing changed since | RFC 9162 |
+//! | [`SharedLogs`] | the same of many logs, in one memory | RFC 9162 |
 //! | [`Row`] | a handful of labels above maps and leaves: the top of a canister's tree | IC hash tree |
 //!
 //! Invariants
@@ -24,6 +25,7 @@ mod row;
 pub mod sha256;
 
 pub use encoder::Encoder;
+pub use log::shared::{Head, SharedLogs};
 pub use log::{CertifiedLog, LogError, MAX_PAYLOAD, OpenError};
 pub use map::{CertifiedMap, Entry, MapError, Request};
 pub use records::CertifiedRecords;

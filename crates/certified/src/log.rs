@@ -80,6 +80,7 @@ pub(crate) mod payloads;
 mod position;
 mod proofs;
 pub(crate) mod region;
+pub(crate) mod shared;
 
 use ic_stable_structures::Memory;
 

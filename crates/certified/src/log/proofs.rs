@@ -42,23 +42,7 @@ impl<M: Memory> CertifiedLog<M> {
     /// [`LogError::AboveBound`] if the log never had so many, [`LogError::NoSuchEntry`] if `index` is not below `size`.
     pub fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, LogError> {
         check_bound("size", size, self.size)?;
-        if index >= size {
-            return Err(LogError::NoSuchEntry { index, size });
-        }
-        let (mut start, mut end) = (0, size);
-        let mut path = Vec::new();
-        while end - start > 1 {
-            let middle = split(start, end);
-            if index < middle {
-                path.push(self.tree(middle, end));
-                end = middle;
-            } else {
-                path.push(self.tree(start, middle));
-                start = middle;
-            }
-        }
-        path.reverse();
-        Ok(path)
+        inclusion(index, size, |start, end| self.tree(start, end))
     }
 
     /// Proof that the tree of the first `to` entries continues the one of the first `from` (RFC 9162, section 2.1.4.1).
@@ -69,24 +53,7 @@ impl<M: Memory> CertifiedLog<M> {
     pub fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, LogError> {
         check_bound("to", to, self.size)?;
         check_bound("from", from, to)?;
-        let (mut start, mut end) = (0, to);
-        let mut path = Vec::new();
-        while from > start && from < end {
-            let middle = split(start, end);
-            if from <= middle {
-                path.push(self.tree(middle, end));
-                end = middle;
-            } else {
-                path.push(self.tree(start, middle));
-                start = middle;
-            }
-        }
-        // The old tree's root is known to whoever verifies, so only a part of the old tree is told.
-        if start > 0 {
-            path.push(self.tree(start, end));
-        }
-        path.reverse();
-        Ok(path)
+        Ok(consistency(from, to, |start, end| self.tree(start, end)))
     }
 
     /// Tile `index` of `level`: the complete subtrees over 256^`level` entries each, from the `256·index`-th on; at most
@@ -122,11 +89,7 @@ impl<M: Memory> CertifiedLog<M> {
 
     /// The root of the tree over the entries from `start` to before `end`, which is one of RFC 9162's splits.
     fn tree(&self, start: u64, end: u64) -> Hash {
-        fold(
-            position::subtrees(start, end)
-                .rev()
-                .map(|(level, index)| self.node(level, index)),
-        )
+        tree(start, end, |level, index| self.node(level, index))
     }
 
     fn node(&self, level: u32, index: u64) -> Hash {
@@ -134,8 +97,61 @@ impl<M: Memory> CertifiedLog<M> {
     }
 }
 
+/// The proof of an entry among `size`, where `tree` gives the root over a part of the log.
+pub(super) fn inclusion(
+    index: u64,
+    size: u64,
+    mut tree: impl FnMut(u64, u64) -> Hash,
+) -> Result<Vec<Hash>, LogError> {
+    if index >= size {
+        return Err(LogError::NoSuchEntry { index, size });
+    }
+    let (mut start, mut end) = (0, size);
+    let mut path = Vec::new();
+    while end - start > 1 {
+        let middle = split(start, end);
+        if index < middle {
+            path.push(tree(middle, end));
+            end = middle;
+        } else {
+            path.push(tree(start, middle));
+            start = middle;
+        }
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// The proof that a log goes on, where `tree` gives the root over a part of it.
+pub(super) fn consistency(from: u64, to: u64, mut tree: impl FnMut(u64, u64) -> Hash) -> Vec<Hash> {
+    let (mut start, mut end) = (0, to);
+    let mut path = Vec::new();
+    while from > start && from < end {
+        let middle = split(start, end);
+        if from <= middle {
+            path.push(tree(middle, end));
+            end = middle;
+        } else {
+            path.push(tree(start, middle));
+            start = middle;
+        }
+    }
+    // The old tree's root is known to whoever verifies, so only a part of the old tree is told.
+    if start > 0 {
+        path.push(tree(start, end));
+    }
+    path.reverse();
+    path
+}
+
+/// The root over a part of the log that is one of RFC 9162's splits, from its complete subtrees.
+pub(super) fn tree(start: u64, end: u64, mut node: impl FnMut(u32, u64) -> Hash) -> Hash {
+    let subtrees = position::subtrees(start, end).rev();
+    fold(subtrees.map(|(level, index)| node(level, index)))
+}
+
 /// The root over complete subtrees, given from right to left.
-fn fold(subtrees: impl Iterator<Item = Hash>) -> Hash {
+pub(super) fn fold(subtrees: impl Iterator<Item = Hash>) -> Hash {
     subtrees
         .reduce(|right, left| hash::parent(&left, &right))
         .unwrap_or(hash::EMPTY_ROOT)
