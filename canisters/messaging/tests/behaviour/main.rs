@@ -1,0 +1,10 @@
+//! What the canister does, natively, with clients of openmls.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod access;
+mod commits;
+mod conversations;
+mod packages;
+mod posts;
+mod setting;
