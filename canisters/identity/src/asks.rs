@@ -18,7 +18,7 @@ use indus_api::{
 };
 use indus_kit::{
     Context,
-    calls::{self, CallError, Canister as _},
+    calls::{self, Canister as _},
     guard::{Guard, Guards},
     shell,
 };
@@ -32,8 +32,6 @@ use crate::{
 
 /// How the registry is called in errors.
 const REGISTRY: &str = "registry";
-/// How the management canister is called in errors.
-const SUBNET: &str = "the subnet";
 /// Most questions at once: half of what the system's queue between two canisters holds.
 const MAX_QUESTIONS: usize = 250;
 
@@ -103,7 +101,7 @@ pub(crate) async fn subject_of(principal: Principal) -> Result<Option<Subject>, 
 pub(crate) async fn holders_of(signature_keys: &[ByteBuf]) -> Result<Vec<Option<Subject>>, Error> {
     let mut standings: BTreeMap<u64, Option<Standing>> = BTreeMap::new();
     loop {
-        let unknown = shell::update(|state: &mut Identity, context| {
+        let unknown = shell::query(|state: &Identity, context| {
             holders(state, context, signature_keys, &standings)
         })?;
         let organisation = match unknown {
@@ -160,12 +158,7 @@ pub(crate) async fn seeded() -> Result<(), Error> {
         return Ok(());
     }
     let _open = question()?;
-    let random: ByteBuf =
-        calls::ask::<Identity, _>(Principal::management_canister(), "raw_rand", &())
-            .await
-            .map_err(|failed| failed.of(SUBNET))?;
-    let seed = random.first_chunk().copied();
-    let seed = seed.ok_or_else(|| CallError::Malformed.of(SUBNET))?;
+    let seed = calls::random::<Identity>().await?;
     shell::update(|state: &mut Identity, _| {
         state.randomness.seed(seed);
         Ok(())

@@ -24,7 +24,7 @@ pub mod subjects;
 
 use std::{cell::RefCell, marker::PhantomData, thread::LocalKey, time::Duration};
 
-use candid::{Principal, candid_method};
+use candid::{CandidType, Principal, candid_method};
 use ic_cdk::{api, init, post_upgrade, query, update};
 use ic_stable_structures::DefaultMemoryImpl;
 use indus_api::{
@@ -323,13 +323,7 @@ fn end_messaging_key(signature_key: ByteBuf) -> Result<MessagingKey, Error> {
 #[update(decode_with = "argument", hidden, manual_reply = true)]
 #[candid_method(update)]
 async fn holders_of(signature_keys: Vec<ByteBuf>) -> PhantomData<Vec<Option<Subject>>> {
-    match asks::holders_of(&signature_keys).await {
-        Ok(holders) => match encoding::encode(&holders) {
-            Ok(reply) => api::msg_reply(reply),
-            Err(_) => api::msg_reject("the subjects can't be encoded"),
-        },
-        Err(error) => api::msg_reject(error.to_string()),
-    }
+    reply_or_reject(&asks::holders_of(&signature_keys).await);
     PhantomData
 }
 
@@ -339,13 +333,7 @@ async fn holders_of(signature_keys: Vec<ByteBuf>) -> PhantomData<Vec<Option<Subj
 #[update(decode_with = "argument", hidden, manual_reply = true)]
 #[candid_method(update)]
 async fn subject_of(principal: Principal) -> PhantomData<Option<Subject>> {
-    match asks::subject_of(principal).await {
-        Ok(subject) => match encoding::encode(&subject) {
-            Ok(reply) => api::msg_reply(reply),
-            Err(_) => api::msg_reject("the subject can't be encoded"),
-        },
-        Err(error) => api::msg_reject(error.to_string()),
-    }
+    reply_or_reject(&asks::subject_of(principal).await);
     PhantomData
 }
 
@@ -417,6 +405,17 @@ fn list_credentials(args: PageArgs<u64>) -> Result<Page<u64, CredentialView>, Er
 #[candid_method(query)]
 fn get_configuration() -> Result<InForce, Error> {
     shell::query(|state: &Identity, _| state.in_force())
+}
+
+/// Answers a canister of the suite, whose answer has no room for an error: it is a reject.
+fn reply_or_reject<T: CandidType + 'static>(answer: &Result<T, Error>) {
+    match answer {
+        Ok(answer) => match encoding::encode(answer) {
+            Ok(reply) => api::msg_reply(reply),
+            Err(_) => api::msg_reject("the answer can't be encoded"),
+        },
+        Err(error) => api::msg_reject(error.to_string()),
+    }
 }
 
 /// The Candid interface, as `candid/identity.did` has it.

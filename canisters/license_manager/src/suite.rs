@@ -4,18 +4,16 @@ use candid::Principal;
 use indus_api::{Error, Subject, decision::Decision};
 use indus_kit::{
     Context,
-    calls::{CallError, Canister as _, ask},
+    calls::{Canister as _, ask, random},
     shell,
     subjects::{Subjects as _, cache},
 };
-use serde_bytes::ByteBuf;
 
 use crate::{Manager, SUBJECTS, configuration};
 
 /// How identity is called in errors.
 pub(crate) const IDENTITY: &str = "identity";
 const REGISTRY: &str = "registry";
-const SUBNET: &str = "the subnet";
 
 /// Runs the logic of an update that may rest on what identity said within the last minute.
 pub(crate) async fn ordinary<T>(
@@ -88,11 +86,7 @@ pub(crate) async fn draw_seed() -> Result<(), Error> {
     if shell::tick(|state: &mut Manager, _| state.is_seeded()) {
         return Ok(());
     }
-    let random: ByteBuf = ask::<Manager, _>(Principal::management_canister(), "raw_rand", &())
-        .await
-        .map_err(|failed| failed.of(SUBNET))?;
-    let seed =
-        <[u8; 32]>::try_from(random.as_slice()).map_err(|_| CallError::Malformed.of(SUBNET))?;
+    let seed = random::<Manager>().await?;
     shell::tick(|state: &mut Manager, _| state.seed(seed));
     Ok(())
 }

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use candid::Principal;
 use ic_agent::identity::{BasicIdentity, Identity};
 use indus_verify::presentation::ToSign;
+use sha2::{Digest, Sha256};
+
+/// What stands in front of everything that a secret is derived from: no call, certificate or presentation begins like this.
+const DERIVED: &[u8] = b"\x14indus-derived-secret";
 
 /// A signing key and the principal that calls signed with it come from.
 ///
@@ -57,6 +61,17 @@ impl Key {
             .unwrap_or_default()
     }
 
+    /// A secret of whoever has the key, for one purpose: the SHA-256 of a signature that is never shown (Ed25519 signs the same thing
+    /// the same way each time).
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> [u8; 32] {
+        let message = [DERIVED, purpose.as_bytes()].concat();
+        // Signing with a key in memory does not fail.
+        let signed = self.identity.sign_arbitrary(&message).ok();
+        let signature = signed.and_then(|signed| signed.signature);
+        Sha256::digest(signature.unwrap_or_default()).into()
+    }
+
     pub(crate) fn identity(&self) -> Arc<dyn Identity> {
         self.identity.clone()
     }
@@ -84,6 +99,15 @@ mod tests {
         assert_eq!(key.identity().sender(), Ok(key.principal()));
         assert_eq!(key.principal(), Key::from_seed(&[7; 32]).principal());
         assert_ne!(key.principal(), Principal::anonymous());
+    }
+
+    #[test]
+    fn a_derived_secret_is_that_of_the_key_and_the_purpose() {
+        let key = Key::from_seed(&[7; 32]);
+        assert_eq!(key.derived("one"), Key::from_seed(&[7; 32]).derived("one"));
+        assert_ne!(key.derived("one"), key.derived("two"));
+        assert_ne!(key.derived("one"), Key::from_seed(&[8; 32]).derived("one"));
+        assert_ne!(key.derived("one"), <[u8; 32]>::from(Sha256::digest([])));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::slice;
 use candid::{CandidType, Principal};
 use indus_api::identity::Credential;
 use indus_api::{CertifiedRead, Error, Subject, signatures};
-use indus_verify::Lookup;
 use indus_verify::signed_credential::to_jws;
+use indus_verify::{Lookup, VerifiedWitness};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
@@ -139,20 +139,37 @@ impl SuiteCanister {
     /// The proof of what is at these paths, verified, to be kept. For a caller whom the canister has to know, if not everybody
     /// may read it.
     pub async fn proof(&self, paths: &[Vec<ByteBuf>]) -> Result<CertifiedRead, ClientError> {
+        self.proved(paths).await.map(|(answer, _)| answer)
+    }
+
+    /// What is at these paths, with the proof that came, which was not verified.
+    pub async fn certified_read_unverified(
+        &self,
+        paths: &[Vec<ByteBuf>],
+    ) -> Result<CertifiedRead, ClientError> {
         let read = || {
             self.connection
                 .certified_read_unverified(self.canister, paths)
         };
-        let answer = match read().await {
+        match read().await {
             Err(error) if self.is_unknown(&error) => {
                 self.refresh().await?;
                 read().await
             }
             answer => answer,
-        }?;
-        self.connection
+        }
+    }
+
+    /// The proof, and what it proves.
+    async fn proved(
+        &self,
+        paths: &[Vec<ByteBuf>],
+    ) -> Result<(CertifiedRead, VerifiedWitness), ClientError> {
+        let answer = self.certified_read_unverified(paths).await?;
+        let (_, witness) = self
+            .connection
             .verify(self.canister, CERTIFIED_READ, &answer)?;
-        Ok(answer)
+        Ok((answer, witness))
     }
 
     /// A credential of this `identity` as a file that the canister signs: a compact JWS. None if the subnet certifies that it
@@ -165,10 +182,7 @@ impl SuiteCanister {
     ) -> Result<Option<String>, ClientError> {
         let message = credential.signed_message().unwrap_or_default();
         let path = signatures::path(&message);
-        let answer = self.proof(slice::from_ref(&path)).await?;
-        let (_, witness) = self
-            .connection
-            .verify(self.canister, CERTIFIED_READ, &answer)?;
+        let (answer, witness) = self.proved(slice::from_ref(&path)).await?;
         if witness.lookup(&path) == Lookup::Absent {
             return Ok(None);
         }

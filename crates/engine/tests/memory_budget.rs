@@ -1,7 +1,9 @@
-//! All canisters of a process share a budget of memory. One test, since the process has one budget.
+//! All canisters of a process share a budget of memory. One test in a program of its own, since a process has one budget.
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "one test uses a part of it")]
+#[path = "behaviour/harness/mod.rs"]
 mod harness;
 
 use engine::{ErrorCode, limit_memory, memory_held};

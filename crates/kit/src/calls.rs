@@ -29,6 +29,7 @@ use candid::{CandidType, Principal};
 use ic_cdk::call::{Call as SystemCall, CallFailed, RejectCode};
 use indus_api::Error;
 use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
 use thiserror::Error as ThisError;
 
 use crate::{
@@ -57,6 +58,18 @@ pub async fn ask<S: Canister, R: CandidType + DeserializeOwned + 'static>(
 ) -> Result<R, CallError> {
     let reply = Call::new(callee, method, argument)?.suite::<S>().await?;
     reply.candid()
+}
+
+/// 32 random bytes of the subnet's.
+///
+/// # Errors
+/// [`Error::Unavailable`], which names the subnet.
+pub async fn random<S: Canister>() -> Result<[u8; 32], Error> {
+    const SUBNET: &str = "the subnet";
+    let random: ByteBuf = ask::<S, _>(Principal::management_canister(), "raw_rand", &())
+        .await
+        .map_err(|failed| failed.of(SUBNET))?;
+    <[u8; 32]>::try_from(random.as_slice()).map_err(|_| CallError::Malformed.of(SUBNET))
 }
 
 /// What the kit asks a canister's shell while messages come and go.

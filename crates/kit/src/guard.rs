@@ -74,6 +74,22 @@ impl<K: Ord + Clone> Guards<K> {
     }
 }
 
+impl<K: Ord + Clone> Guards<(K, u8)> {
+    /// Enters one of the operations that `key` may have at once: so many places.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] with [`IN_PROGRESS`] if all of them are taken; [`Error::LimitReached`].
+    pub fn enter_one_of(&self, key: &K, places: u8) -> Result<Guard<(K, u8)>, Error> {
+        let taken = || Error::Conflict {
+            reason: IN_PROGRESS.into(),
+        };
+        (0..places)
+            .map(|place| self.enter((key.clone(), place)))
+            .find(|entered| !matches!(entered, Err(Error::Conflict { .. })))
+            .unwrap_or_else(|| Err(taken()))
+    }
+}
+
 /// An operation that is under way.
 #[must_use = "the operation ends when the guard is dropped"]
 #[derive(Debug)]

@@ -103,19 +103,10 @@ impl CachedSubjects {
 
     /// Begins a pull: its guard, and its number.
     fn begin(&mut self, caller: Principal) -> Result<(Guard<(Principal, u8)>, u64), Error> {
-        let mut refusal = None;
-        for place in 0..MAX_PULLS_OF_CALLER {
-            match self.pulls.enter((caller, place)) {
-                Ok(guard) => {
-                    let number = self.next_pull;
-                    self.next_pull += 1;
-                    return Ok((guard, number));
-                }
-                Err(taken @ Error::Conflict { .. }) => refusal = Some(taken),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(refusal.unwrap_or_else(|| self.unavailable(REFRESH)))
+        let guard = self.pulls.enter_one_of(&caller, MAX_PULLS_OF_CALLER)?;
+        let number = self.next_pull;
+        self.next_pull += 1;
+        Ok((guard, number))
     }
 
     /// Takes in what the source answered to a pull. Whatever it is, it replaces what was known by pulls before it.
