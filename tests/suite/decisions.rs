@@ -55,7 +55,7 @@ fn seats(seats: u32) -> licences::Configuration {
     }
 }
 
-fn apply(suite: &Suite, canister: Principal, decision: u64) -> Result<(), Error> {
+pub(crate) fn apply(suite: &Suite, canister: Principal, decision: u64) -> Result<(), Error> {
     suite
         .update(canister, key("anybody"), "apply_decision", (decision,))
         .unwrap()

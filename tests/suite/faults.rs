@@ -143,7 +143,7 @@ fn what_is_under_way_when_a_canister_stops_comes_to_its_end() {
 }
 
 /// Asks the subnet to stop a canister, which it does when no call of the canister's is open.
-fn submit_stop(suite: &Suite, canister_id: Principal) -> RawMessageId {
+pub(crate) fn submit_stop(suite: &Suite, canister_id: Principal) -> RawMessageId {
     #[derive(CandidType)]
     struct Args {
         canister_id: Principal,

@@ -1,4 +1,4 @@
-//! Registry, identity and license manager together, on one subnet, through the PocketIC server.
+//! Registry, identity, license manager and messaging together, on one subnet or two, through the PocketIC server.
 //!
 //! Whatever a test does, its end is the same: the log of each canister is replayed to its certified roots
 //! ([`suite::Suite`]).
@@ -9,6 +9,7 @@ mod decisions;
 mod drift;
 mod faults;
 mod licences;
+mod messaging;
 mod repeated;
 mod standings;
 mod steps;

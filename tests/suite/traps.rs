@@ -16,7 +16,7 @@ use crate::{
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Waits until a minute after the beginning of an odd, or even, hour.
-fn to_hour(suite: &Suite, odd: bool) {
+pub(crate) fn to_hour(suite: &Suite, odd: bool) {
     let hour_ns = u64::try_from(HOUR.as_nanos()).unwrap();
     loop {
         let now_ns = suite.now_ns();

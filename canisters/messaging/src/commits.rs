@@ -30,12 +30,13 @@ use indus_mls::{
     group::{Accepted, commit},
     message::CommitMessage,
 };
+use serde_bytes::ByteBuf;
 
 use crate::{
     conversations::{self, Holders, seconds, stale},
     groups::{self, Tree},
     history, inboxes,
-    state::{COMMITTED, CONVERSATION, Group, NO_GROUP, State, conflict, unauthorized},
+    state::{COMMITTED, CONVERSATION, DAMAGED, Group, State, conflict, unauthorized},
 };
 
 /// What has to be asked of identity before [`submit`]: the messaging keys of the committer and of everybody who is added; none for
@@ -104,7 +105,8 @@ pub fn submit<M: Memory>(
     }
     let accepted = verify(state, context, &group, &args)?;
     check_policy(state, subject, &group, id, &accepted, holders)?;
-    let welcomes = slices(&args, &accepted)?;
+    let welcome = welcome(args.welcome.as_ref(), &accepted)?;
+    let welcomes = slices(welcome.as_ref(), &accepted)?;
     let devices = accepted
         .added
         .iter()
@@ -132,7 +134,12 @@ pub fn submit<M: Memory>(
     let mut changes = vec![CONVERSATION.put(&id.to_be_bytes(), &record)?];
     let mut arrived = Vec::with_capacity(devices.len());
     for (device, welcome) in devices.into_iter().zip(welcomes) {
-        let (change, entry) = inboxes::arriving(state, context, device, id, next, welcome)?;
+        let into = inboxes::Into {
+            conversation: id,
+            epoch: next,
+            head: &head,
+        };
+        let (change, entry) = inboxes::arriving(state, context, device, into, welcome)?;
         changes.push(change);
         arrived.push((device, entry));
     }
@@ -140,7 +147,7 @@ pub fn submit<M: Memory>(
     group.leaves = leaves(&group, &accepted);
     group.mls = accepted.state;
     group.width = accepted.width;
-    let stored = encoding::encode(&group).map_err(|_| internal(NO_GROUP))?;
+    let stored = encoding::encode(&group).map_err(|_| internal(DAMAGED))?;
     state.record(context, COMMITTED, changes)?;
 
     history::keep(state, id, &entry);
@@ -154,8 +161,9 @@ pub fn submit<M: Memory>(
         let person = person(added.identity())?;
         conversations::join(state, id, added.index, person, *added.signature_key());
     }
-    for (device, entry) in arrived {
-        inboxes::keep(state, device, &entry);
+    if let Some(welcome) = welcome {
+        let shared = (head.to_bytes(), welcome.shared());
+        inboxes::keep(state, (id, next), shared, arrived);
     }
     Ok(CommitOutcome::Accepted(receipt))
 }
@@ -172,7 +180,7 @@ fn late<M: Memory>(
     let index = state
         .commits
         .get(&(id, epoch))
-        .ok_or_else(|| internal(NO_GROUP))?;
+        .ok_or_else(|| internal(DAMAGED))?;
     let (winner, receipt) = history::receipt_of(state, id, index)?;
     if winner.payload == args.commit && winner.sender == subject.person {
         return Ok(CommitOutcome::Accepted(receipt));
@@ -236,11 +244,13 @@ fn check_policy<M: Memory>(
     holders: &Holders,
 ) -> Result<(), Error> {
     let member = state.members.get(&(id, accepted.sender));
-    let (sender, key) = member.ok_or_else(|| internal(NO_GROUP))?;
+    let (sender, key) = member.ok_or_else(|| internal(DAMAGED))?;
     if sender != subject.person {
         return Err(unauthorized("the person whose leaf signed the commit"));
     }
-    conversations::holder(holders, &key, sender)?;
+    // Who has lost what the label asks for may be known otherwise for a minute; identity has just said so.
+    let holder = conversations::holder(holders, &key, sender)?;
+    conversations::admits(group.label, holder)?;
     let after = &accepted.sender_after;
     if after.signature_key != key || after.identity != sender.as_slice() {
         return Err(invalid(
@@ -251,7 +261,7 @@ fn check_policy<M: Memory>(
     let is_owner = sender == group.owner;
     for removed in &accepted.removed {
         let member = state.members.get(&(id, removed.index));
-        let (person, _) = member.ok_or_else(|| internal(NO_GROUP))?;
+        let (person, _) = member.ok_or_else(|| internal(DAMAGED))?;
         if !is_owner && person != sender {
             return Err(unauthorized(
                 "the conversation's owner, to remove somebody else",
@@ -311,25 +321,37 @@ fn leaf_of<M: Memory>(state: &State<M>, id: u64, person: Principal, key: &[u8; 3
         .next()
 }
 
-/// The Welcome of each who is added, in their order.
-fn slices(args: &CommitArgs, accepted: &Accepted) -> Result<Vec<Vec<u8>>, Error> {
-    let wrong = |reason: &str| invalid("welcome", reason.to_owned());
-    let welcome = match &args.welcome {
-        None if accepted.added.is_empty() => return Ok(Vec::new()),
-        None => return Err(wrong("is needed for those who are added")),
-        Some(_) if accepted.added.is_empty() => return Err(wrong("is for nobody")),
-        Some(welcome) => welcome,
+/// The Welcome of those who are added, if anybody is.
+fn welcome<'a>(
+    sent: Option<&'a ByteBuf>,
+    accepted: &Accepted,
+) -> Result<Option<Welcome<'a>>, Error> {
+    let welcome = match sent {
+        None if accepted.added.is_empty() => return Ok(None),
+        None => return Err(wrong_welcome("is needed for those who are added")),
+        Some(_) if accepted.added.is_empty() => return Err(wrong_welcome("is for nobody")),
+        Some(welcome) => Welcome::from_message(welcome).map_err(wrong_welcome)?,
     };
-    let welcome = Welcome::from_message(welcome).map_err(|refused| wrong(&refused.to_string()))?;
     if welcome.references().count() != accepted.added.len() {
-        return Err(wrong("must have one secret for each who is added"));
+        return Err(wrong_welcome("must have one secret for each who is added"));
     }
-    accepted
-        .added
-        .iter()
+    Ok(Some(welcome))
+}
+
+/// The Welcome of each who is added, in their order.
+fn slices(welcome: Option<&Welcome<'_>>, accepted: &Accepted) -> Result<Vec<Vec<u8>>, Error> {
+    let Some(welcome) = welcome else {
+        return Ok(Vec::new());
+    };
+    let added = accepted.added.iter();
+    added
         .map(|added| welcome.slice(&added.reference))
         .collect::<Result<_, _>>()
-        .map_err(|refused| wrong(&refused.to_string()))
+        .map_err(wrong_welcome)
+}
+
+fn wrong_welcome(reason: impl ToString) -> Error {
+    invalid("welcome", reason.to_string())
 }
 
 fn person(identity: &[u8]) -> Result<Principal, Error> {

@@ -28,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     groups::{self, Tree},
     history,
-    state::{CONVERSATION, CREATED, Group, NO_GROUP, State, unauthorized},
+    state::{CONVERSATION, CREATED, DAMAGED, Group, State, unauthorized},
 };
 
 /// Who holds messaging keys, as identity has just said: none for a key that does not hold.
@@ -68,7 +68,7 @@ pub fn create<M: Memory>(
             "its credential must be the caller's person",
         ));
     }
-    holder(holders, &key, subject.person)?;
+    admits(args.label, holder(holders, &key, subject.person)?)?;
     let group_hash: [u8; 32] = Sha256::digest(&created.state.group_id).into();
     if let Some(id) = state.group_ids.get(&group_hash) {
         let first = history::read(state, id, 0)?;
@@ -101,7 +101,7 @@ pub fn create<M: Memory>(
         mls: created.state,
     };
     let record = ConversationRecord::V1(certified(id, &group.mls, &head));
-    let stored = encoding::encode(&group).map_err(|_| internal(NO_GROUP))?;
+    let stored = encoding::encode(&group).map_err(|_| internal(DAMAGED))?;
     let change = CONVERSATION.put(&id.to_be_bytes(), &record)?;
     state.record(context, CREATED, vec![change])?;
     history::keep(state, id, &entry);

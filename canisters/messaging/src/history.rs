@@ -18,14 +18,14 @@ use indus_certified::Head;
 use indus_kit::{Context, codes::internal, text::invalid};
 use serde_bytes::ByteBuf;
 
-use crate::state::{NO_GROUP, State, not_found};
+use crate::state::{DAMAGED, State, not_found};
 
 /// Bytes of an entry before its sender.
 const FIXED: usize = 1 + 8 + 8 + 1;
 
 /// The head of a conversation's log.
 pub(crate) fn head(conversation: &Conversation) -> Result<Head, Error> {
-    Head::from_bytes(&conversation.head).ok_or_else(|| internal(NO_GROUP))
+    Head::from_bytes(&conversation.head).ok_or_else(|| internal(DAMAGED))
 }
 
 /// An entry that comes next in a log with this head.
@@ -95,7 +95,7 @@ pub(crate) fn read<M: Memory>(
         .entries
         .get(&(conversation, index))
         .ok_or_else(|| not_found("entry", index))?;
-    decode(index, &stored).ok_or_else(|| internal(NO_GROUP))
+    decode(index, &stored).ok_or_else(|| internal(DAMAGED))
 }
 
 /// Entries from one on, at most `limit` and [`MAX_PAGE_BYTES`], at least one of those that there are.
@@ -121,7 +121,7 @@ pub fn page<M: Memory>(
         if bytes > MAX_PAGE_BYTES && !entries.is_empty() {
             break;
         }
-        entries.push(decode(index, &stored).ok_or_else(|| internal(NO_GROUP))?);
+        entries.push(decode(index, &stored).ok_or_else(|| internal(DAMAGED))?);
     }
     Ok(entries)
 }

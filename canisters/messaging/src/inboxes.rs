@@ -1,10 +1,12 @@
 //! Devices, and the inboxes where their welcomes arrive: each a log of its own, so that a withheld welcome shows.
 //!
 //! ```text
-//! welcome   conversation u64 │ epoch u64 │ at_ns u64 │ MLSMessage       numbers big-endian
+//! welcome   conversation u64 │ epoch u64 │ at_ns u64 │ MLSMessage without its end       numbers big-endian
+//! shared    length u16 │ head │ the end
 //! ```
 //!
-//! A device is known here from its first key package on.
+//! A device is known here from its first key package on. What all welcomes of a commit end with is kept once: with the ratchet tree
+//! of a large group in it, it is long.
 //!
 //! Invariant: the head in the inbox's certified leaf is of these welcomes.
 
@@ -23,7 +25,7 @@ use serde_bytes::ByteBuf;
 
 use crate::{
     packages,
-    state::{INBOX, NO_GROUP, State, inbox_log, not_found},
+    state::{DAMAGED, INBOX, State, inbox_log, not_found},
 };
 
 /// A page of an inbox.
@@ -34,6 +36,15 @@ pub struct Arrived {
     pub proof: Vec<[u8; 32]>,
     /// Key of the inbox in its collection.
     pub inbox: [u8; 32],
+}
+
+/// What a welcome leads into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Into<'a> {
+    pub(crate) conversation: u64,
+    pub(crate) epoch: u64,
+    /// Of the log, behind the commit.
+    pub(crate) head: &'a Head,
 }
 
 /// A device, by its person and messaging key.
@@ -103,11 +114,12 @@ pub fn welcomes<M: Memory>(
     for stored in state.welcomes.range(range).take(args.limit as usize) {
         let (_, index) = *stored.key();
         let stored = stored.value();
-        bytes += stored.len();
+        let welcome = decode(state, index, &stored).ok_or_else(|| internal(DAMAGED))?;
+        bytes += welcome.welcome.len();
         if bytes > MAX_PAGE_BYTES && !welcomes.is_empty() {
             break;
         }
-        welcomes.push(decode(index, &stored).ok_or_else(|| internal(NO_GROUP))?);
+        welcomes.push(welcome);
     }
     let until = args.from.saturating_add(welcomes.len() as u64);
     let log = inbox_log(device);
@@ -124,17 +136,17 @@ pub(crate) fn arriving<M: Memory>(
     state: &mut State<M>,
     context: &Context,
     device: u64,
-    conversation: u64,
-    epoch: u64,
+    into: Into<'_>,
     welcome: Vec<u8>,
 ) -> Result<(Change, WelcomeEntry), Error> {
     let inbox = get(state, device)?;
     let mut head = head(&inbox)?;
     let entry = WelcomeEntry {
         index: head.size(),
-        conversation,
-        epoch,
+        conversation: into.conversation,
+        epoch: into.epoch,
         at_ns: context.time_ns,
+        head: ByteBuf::from(into.head.to_bytes()),
         welcome: ByteBuf::from(welcome),
     };
     let log = inbox_log(device);
@@ -147,14 +159,26 @@ pub(crate) fn arriving<M: Memory>(
     Ok((change, entry))
 }
 
-/// Keeps a welcome, when its event is recorded.
-pub(crate) fn keep<M: Memory>(state: &mut State<M>, device: u64, entry: &WelcomeEntry) {
-    let mut bytes = Vec::with_capacity(24 + entry.welcome.len());
-    for number in [entry.conversation, entry.epoch, entry.at_ns] {
-        bytes.extend(number.to_be_bytes());
+/// Keeps the welcomes into an epoch of a conversation, by their devices, when their event is recorded. All have the same head and end.
+pub(crate) fn keep<M: Memory>(
+    state: &mut State<M>,
+    into: (u64, u64),
+    (head, end): (Vec<u8>, Vec<u8>),
+    welcomes: Vec<(u64, WelcomeEntry)>,
+) {
+    for (device, entry) in welcomes {
+        let own = entry.welcome.strip_suffix(&*end).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(24 + own.len());
+        for number in [entry.conversation, entry.epoch, entry.at_ns] {
+            bytes.extend(number.to_be_bytes());
+        }
+        bytes.extend(own);
+        state.welcomes.insert((device, entry.index), bytes);
     }
-    bytes.extend(entry.welcome.iter());
-    state.welcomes.insert((device, entry.index), bytes);
+    // A head has less than 10 + 64 * 32 bytes.
+    let length = u16::try_from(head.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let shared = [&length[..], &head, &end].concat();
+    state.shared_welcomes.insert(into, shared);
 }
 
 /// The change that gives a device an inbox, and its key: for [`added`] when the event is recorded.
@@ -167,7 +191,7 @@ pub(crate) fn adding<M: Memory>(
     let place = state
         .randomness
         .key_of(&of)
-        .ok_or_else(|| internal(NO_GROUP))?;
+        .ok_or_else(|| internal(DAMAGED))?;
     let record = InboxRecord::V1(Inbox {
         person,
         signature_key: ByteBuf::from(*signature_key),
@@ -192,29 +216,37 @@ pub(crate) fn added<M: Memory>(
 
 fn place<M: Memory>(state: &State<M>, device: u64) -> Result<[u8; 32], Error> {
     let place = state.inbox_keys.get(&device);
-    place.ok_or_else(|| internal(NO_GROUP))
+    place.ok_or_else(|| internal(DAMAGED))
 }
 
 fn get<M: Memory>(state: &State<M>, device: u64) -> Result<Inbox, Error> {
     let place = place(state, device)?;
     let record = INBOX.get(&state.kit.certified, &place)?;
-    let InboxRecord::V1(inbox) = record.ok_or_else(|| internal(NO_GROUP))?;
+    let InboxRecord::V1(inbox) = record.ok_or_else(|| internal(DAMAGED))?;
     Ok(inbox)
 }
 
 fn head(inbox: &Inbox) -> Result<Head, Error> {
-    Head::from_bytes(&inbox.head).ok_or_else(|| internal(NO_GROUP))
+    Head::from_bytes(&inbox.head).ok_or_else(|| internal(DAMAGED))
 }
 
-fn decode(index: u64, stored: &[u8]) -> Option<WelcomeEntry> {
+fn decode<M: Memory>(state: &State<M>, index: u64, stored: &[u8]) -> Option<WelcomeEntry> {
     let (conversation, rest) = stored.split_first_chunk()?;
     let (epoch, rest) = rest.split_first_chunk()?;
-    let (at_ns, welcome) = rest.split_first_chunk()?;
+    let (at_ns, own) = rest.split_first_chunk()?;
+    let (conversation, epoch) = (
+        u64::from_be_bytes(*conversation),
+        u64::from_be_bytes(*epoch),
+    );
+    let shared = state.shared_welcomes.get(&(conversation, epoch))?;
+    let (length, rest) = shared.split_first_chunk()?;
+    let (head, end) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
     Some(WelcomeEntry {
         index,
-        conversation: u64::from_be_bytes(*conversation),
-        epoch: u64::from_be_bytes(*epoch),
+        conversation,
+        epoch,
         at_ns: u64::from_be_bytes(*at_ns),
-        welcome: ByteBuf::from(welcome),
+        head: ByteBuf::from(head),
+        welcome: ByteBuf::from([own, end].concat()),
     })
 }

@@ -8,7 +8,7 @@ pub mod commits;
 pub mod configuration;
 mod consent;
 pub mod conversations;
-mod groups;
+pub(crate) mod groups;
 pub mod history;
 pub mod inboxes;
 pub mod packages;
@@ -45,11 +45,11 @@ use serde_bytes::ByteBuf;
 
 pub use state::State;
 
-type Messaging = State<DefaultMemoryImpl>;
+pub(crate) type Messaging = State<DefaultMemoryImpl>;
 
 thread_local! {
     static STATE: RefCell<Option<Messaging>> = const { RefCell::new(None) };
-    static SUBJECTS: RefCell<CachedSubjects> = RefCell::new(CachedSubjects::new(suite::IDENTITY));
+    pub(crate) static SUBJECTS: RefCell<CachedSubjects> = RefCell::new(CachedSubjects::new(suite::IDENTITY));
 }
 
 static JOBS: [Job; 3] = [

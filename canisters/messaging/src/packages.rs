@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! upload ──► available ── claim ──► claimed
-//!                 └── another last-resort package, or its time is over ──► withdrawn
+//!                 └── another last-resort package ──► withdrawn
 //! ```
 //!
-//! A device that has no other gives its last-resort package, which stays.
+//! What has expired is not handed out. A device that has no other gives its last-resort package, which stays.
 //!
 //! Invariants:
 //! - A package is handed out once, but for the last resort; to whom is between that caller and the canister.
@@ -35,7 +35,7 @@ use crate::{
     configuration,
     conversations::{Holders, holder, seconds},
     inboxes, limit,
-    state::{InStore, NO_GROUP, PACKAGE, PACKAGES_CLAIMED, PACKAGES_UPLOADED, State, not_found},
+    state::{DAMAGED, InStore, PACKAGE, PACKAGES_CLAIMED, PACKAGES_UPLOADED, State, not_found},
 };
 
 const DAY_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
@@ -160,7 +160,7 @@ pub fn upload<M: Memory>(
     let device = match (known, inbox) {
         (Some(device), _) => device,
         (None, Some(place)) => inboxes::added(state, person, key, place),
-        (None, None) => return Err(internal(NO_GROUP)),
+        (None, None) => return Err(internal(DAMAGED)),
     };
     for package in packages {
         let kind = if package.last_resort {
@@ -213,7 +213,7 @@ pub fn claim<M: Memory>(
     {
         Begin::New(ticket) => ticket,
         Begin::Repeat(Success::Stored(kept)) => return again(state, &kept),
-        Begin::Repeat(Success::Elsewhere { .. }) => return Err(internal(NO_GROUP)),
+        Begin::Repeat(Success::Elsewhere { .. }) => return Err(internal(DAMAGED)),
     };
     let claimed = hand_out(state, context, subject, args, holders);
     match &claimed {
@@ -359,7 +359,7 @@ fn places(device: u64, kind: u8) -> std::ops::RangeInclusive<InStore> {
 
 fn get<M: Memory>(state: &State<M>, reference: &[u8; 32]) -> Result<KeyPackage, Error> {
     let record = PACKAGE.get(&state.kit.certified, reference)?;
-    let KeyPackageRecord::V1(package) = record.ok_or_else(|| internal(NO_GROUP))?;
+    let KeyPackageRecord::V1(package) = record.ok_or_else(|| internal(DAMAGED))?;
     Ok(package)
 }
 
@@ -419,6 +419,6 @@ fn read(
     if different.len() < count {
         return Err(invalid("key_packages", "must not have any twice"));
     }
-    let key = key.ok_or_else(|| internal(NO_GROUP))?;
+    let key = key.ok_or_else(|| internal(DAMAGED))?;
     Ok((key, packages))
 }

@@ -22,6 +22,7 @@
 //! | 21 | B-tree | (device, index) → a welcome ([`crate::inboxes`]) |
 //! | 22 | B-tree | (claimer, claimed person) → since when, how often |
 //! | 23, 24 | cells | seed, and how often it was drawn from |
+//! | 25 | B-tree | (conversation, epoch) → what the welcomes into it have in common ([`crate::inboxes`]) |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far.
@@ -88,16 +89,16 @@ const PERSON_LIMIT: Limit = Limit {
     burst: 60,
     interval_ns: 1_000_000_000,
 };
-/// Commits of one conversation: ten at once, then one each six seconds.
+/// Commits of one conversation, each of which takes two: ten at once, then one each six seconds.
 const CONVERSATION_LIMIT: Limit = Limit {
-    burst: 10,
-    interval_ns: 6_000_000_000,
+    burst: 20,
+    interval_ns: 3_000_000_000,
 };
 
 /// Code of [`Error::Internal`]: there is no configuration.
 const NO_CONFIGURATION: u32 = 1_000;
-/// Code of [`Error::Internal`]: what is kept of a group can't be read.
-pub(crate) const NO_GROUP: u32 = 1_001;
+/// Code of [`Error::Internal`]: what is kept can't be read, or does not fit together.
+pub(crate) const DAMAGED: u32 = 1_001;
 
 /// What this canister is.
 pub static DEFINITION: Definition = Definition {
@@ -209,6 +210,7 @@ pub struct State<M: Memory> {
     pub(crate) in_store: Map<InStore, (), M>,
     pub(crate) welcomes: Map<(u64, u64), Vec<u8>, M>,
     pub(crate) claims: Map<(Principal, Principal), (u64, u32), M>,
+    pub(crate) shared_welcomes: Map<(u64, u64), Vec<u8>, M>,
 }
 
 impl<M: Memory> State<M> {
@@ -271,6 +273,7 @@ impl<M: Memory> State<M> {
             in_store: Map::init(memories.get(20)),
             welcomes: Map::init(memories.get(21)),
             claims: Map::init(memories.get(22)),
+            shared_welcomes: Map::init(memories.get(25)),
         }
     }
 
@@ -309,7 +312,7 @@ impl<M: Memory> State<M> {
             .groups
             .get(&id)
             .ok_or_else(|| not_found("conversation", id))?;
-        encoding::decode(&bytes).map_err(|_| internal(NO_GROUP))
+        encoding::decode(&bytes).map_err(|_| internal(DAMAGED))
     }
 
     /// Records an event, whose actor is the canister.

@@ -12,7 +12,7 @@ use candid::Principal;
 use indus_api::{Error, Subject, decision::Decision};
 use indus_kit::{
     Context,
-    calls::{CallError, Canister as _, ask},
+    calls::{CallError, Canister as _, ask, random},
     guard::{Guard, Guards},
     shell,
     subjects::{Subjects as _, cache},
@@ -24,12 +24,13 @@ use crate::{Messaging, SUBJECTS, configuration, conversations::Holders};
 /// How identity is called in errors.
 pub(crate) const IDENTITY: &str = "identity";
 const REGISTRY: &str = "registry";
-const SUBNET: &str = "the subnet";
 /// Most questions about keys, and about decisions, at once: half of what the system's queue between two canisters holds.
 const MAX_QUESTIONS: usize = 250;
+/// Most of them for one caller.
+const MAX_QUESTIONS_OF_CALLER: u8 = 16;
 
 thread_local! {
-    static QUESTIONS: Guards<(Principal, u64)> = Guards::new("questions at once", MAX_QUESTIONS);
+    static QUESTIONS: Guards<(Principal, u8)> = Guards::new("questions at once", MAX_QUESTIONS);
 }
 
 /// The caller, as identity said within the last minute.
@@ -114,25 +115,13 @@ pub(crate) async fn draw_seed() -> Result<(), Error> {
     if shell::tick(|state: &mut Messaging, _| state.randomness.is_seeded()) {
         return Ok(());
     }
-    let random: ByteBuf = ask::<Messaging, _>(Principal::management_canister(), "raw_rand", &())
-        .await
-        .map_err(|failed| failed.of(SUBNET))?;
-    let seed = random.first_chunk().copied();
-    let seed = seed.ok_or_else(|| CallError::Malformed.of(SUBNET))?;
+    let seed = random::<Messaging>().await?;
     shell::tick(|state: &mut Messaging, _| state.randomness.seed(seed));
     Ok(())
 }
 
-/// Enters a question among those that are open. A caller has sixteen at most.
-fn question() -> Result<Guard<(Principal, u64)>, Error> {
-    const EACH: u64 = 16;
+/// Enters a question among those that are open.
+fn question() -> Result<Guard<(Principal, u8)>, Error> {
     let caller = shell::context().authenticated()?;
-    let mut refused = None;
-    for number in 0..EACH {
-        match QUESTIONS.with(|questions| questions.enter((caller, number))) {
-            Ok(open) => return Ok(open),
-            Err(error) => refused = Some(error),
-        }
-    }
-    Err(refused.unwrap_or(Error::Expired))
+    QUESTIONS.with(|questions| questions.enter_one_of(&caller, MAX_QUESTIONS_OF_CALLER))
 }

@@ -46,7 +46,7 @@ pub const KEY_PACKAGES: &str = "key_packages";
 /// Collection of the inboxes of devices, where welcomes arrive.
 pub const INBOXES: &str = "inboxes";
 /// Collection of the one configuration, with the key [`CONFIGURATION_KEY`].
-pub const CONFIGURATION: &str = "configuration";
+pub const CONFIGURATION: &str = "messaging_configuration";
 /// Key of the configuration.
 pub const CONFIGURATION_KEY: [u8; 8] = [0; 8];
 

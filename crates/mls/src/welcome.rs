@@ -55,6 +55,14 @@ impl<'a> Welcome<'a> {
         self.secrets.iter().map(|(reference, _)| reference)
     }
 
+    /// How every slice ends: what is for all new members alike.
+    #[must_use]
+    pub fn shared(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.vector(self.encrypted_group_info);
+        writer.finish()
+    }
+
     /// MLSMessage(mls_welcome) with the secret for one key package.
     ///
     /// # Errors

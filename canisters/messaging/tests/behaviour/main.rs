@@ -5,6 +5,8 @@
 mod access;
 mod commits;
 mod conversations;
+mod devices;
+mod model;
 mod packages;
 mod posts;
 mod setting;

@@ -1,7 +1,8 @@
-//! A messaging canister in a plain memory, an identity that says what it is told to, and devices with openmls.
+//! A messaging canister in a plain memory, and an identity that says what it is told to.
 
 use std::{
     collections::BTreeMap,
+    rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -11,17 +12,11 @@ use indus_api::{Error, Subject, messaging::*};
 use indus_kit::Context;
 use indus_verify::{LogRoot, RootKey, Time, TimeBound, Verifier};
 use messaging::{State, commits, conversations, history, inboxes, packages, posts};
-use openmls::prelude::{
-    KeyPackage,
-    tls_codec::{Deserialize as _, Serialize as _},
-    *,
-};
-use openmls_basic_credential::SignatureKeyPair;
-use openmls_rust_crypto::OpenMlsRustCrypto;
 use serde_bytes::ByteBuf;
 use testnet::Subnet;
 
-pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
+pub(crate) use crate::devices::{Device, Seat};
+
 const SUBNET: Subnet = Subnet::new(1);
 const SECOND: u64 = 1_000_000_000;
 pub(crate) const DAY: u64 = 86_400 * SECOND;
@@ -46,199 +41,6 @@ pub(crate) fn official(n: u8) -> Subject {
         person: person(n),
         organisation: Some(1),
         roles: [].into(),
-    }
-}
-
-/// A device of a person's.
-pub(crate) struct Device {
-    pub(crate) person: Principal,
-    provider: OpenMlsRustCrypto,
-    signer: SignatureKeyPair,
-}
-
-/// A device in a conversation.
-pub(crate) struct Seat {
-    pub(crate) device: Device,
-    pub(crate) group: MlsGroup,
-    next_message: u8,
-}
-
-impl Device {
-    pub(crate) fn new(n: u8) -> Self {
-        let signer = SignatureKeyPair::new(SignatureScheme::ED25519).unwrap();
-        Self {
-            person: person(n),
-            provider: OpenMlsRustCrypto::default(),
-            signer,
-        }
-    }
-
-    pub(crate) fn key(&self) -> [u8; 32] {
-        self.signer.to_public_vec().try_into().unwrap()
-    }
-
-    fn credential(&self) -> CredentialWithKey {
-        CredentialWithKey {
-            credential: BasicCredential::new(self.person.as_slice().to_vec()).into(),
-            signature_key: self.signer.to_public_vec().into(),
-        }
-    }
-
-    pub(crate) fn package(&self) -> ByteBuf {
-        self.package_by(KeyPackage::builder())
-    }
-
-    pub(crate) fn last_resort(&self) -> ByteBuf {
-        self.package_by(KeyPackage::builder().mark_as_last_resort())
-    }
-
-    pub(crate) fn package_by(&self, builder: KeyPackageBuilder) -> ByteBuf {
-        let bundle = builder
-            .build(SUITE, &self.provider, &self.signer, self.credential())
-            .unwrap();
-        bytes(MlsMessageOut::from(bundle.key_package().clone()))
-    }
-
-    /// A group of its own.
-    pub(crate) fn found(self) -> Seat {
-        let config = MlsGroupCreateConfig::builder()
-            .ciphersuite(SUITE)
-            .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
-            .build();
-        let group =
-            MlsGroup::new(&self.provider, &self.signer, &config, self.credential()).unwrap();
-        Seat::new(self, group)
-    }
-
-    /// Joins by a welcome and the canister's tree.
-    pub(crate) fn join(self, welcome: &[u8], tree: &[u8]) -> Seat {
-        let message = MlsMessageIn::tls_deserialize_exact(welcome).unwrap();
-        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-            panic!("no Welcome");
-        };
-        let config = MlsGroupJoinConfig::builder()
-            .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
-            .build();
-        let tree = RatchetTreeIn::tls_deserialize_exact(tree).unwrap();
-        let group = StagedWelcome::new_from_welcome(&self.provider, &config, welcome, Some(tree))
-            .unwrap()
-            .into_group(&self.provider)
-            .unwrap();
-        Seat::new(self, group)
-    }
-}
-
-impl Seat {
-    fn new(device: Device, group: MlsGroup) -> Self {
-        Self {
-            device,
-            group,
-            next_message: 0,
-        }
-    }
-
-    pub(crate) fn group_info(&self) -> ByteBuf {
-        let info =
-            self.group
-                .export_group_info(self.device.provider.crypto(), &self.device.signer, true);
-        bytes(info.unwrap())
-    }
-
-    /// A commit that waits for its acceptance.
-    pub(crate) fn commit(
-        &mut self,
-        conversation: u64,
-        added: &[ByteBuf],
-        removed: &[u32],
-    ) -> CommitArgs {
-        let provider = &self.device.provider;
-        let added = added.iter().map(|package| {
-            let message = MlsMessageIn::tls_deserialize_exact(package.as_slice()).unwrap();
-            let MlsMessageBodyIn::KeyPackage(package) = message.extract() else {
-                panic!("no key package");
-            };
-            let validated = package.validate(provider.crypto(), ProtocolVersion::Mls10);
-            validated.unwrap()
-        });
-        let added: Vec<KeyPackage> = added.collect();
-        let bundle = self
-            .group
-            .commit_builder()
-            .propose_adds(added)
-            .propose_removals(removed.iter().map(|leaf| LeafNodeIndex::new(*leaf)))
-            .force_self_update(true)
-            .load_psks(provider.storage())
-            .unwrap()
-            .create_group_info(true)
-            .build(
-                provider.rand(),
-                provider.crypto(),
-                &self.device.signer,
-                |_| true,
-            )
-            .unwrap()
-            .stage_commit(provider)
-            .unwrap();
-        let (commit, welcome, group_info) = bundle.into_messages();
-        CommitArgs {
-            conversation,
-            commit: bytes(commit),
-            group_info: bytes(group_info.unwrap()),
-            welcome: welcome.map(bytes),
-        }
-    }
-
-    pub(crate) fn merge(&mut self) {
-        self.group
-            .merge_pending_commit(&self.device.provider)
-            .unwrap();
-    }
-
-    pub(crate) fn give_up(&mut self) {
-        let storage = self.device.provider.storage();
-        self.group.clear_pending_commit(storage).unwrap();
-    }
-
-    /// Takes in another member's entry; the text, if it is a message.
-    pub(crate) fn receive(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
-        let message = MlsMessageIn::tls_deserialize_exact(payload).unwrap();
-        let message = message.try_into_protocol_message().unwrap();
-        let provider = &self.device.provider;
-        let processed = self.group.process_message(provider, message).unwrap();
-        match processed.into_content() {
-            ProcessedMessageContent::ApplicationMessage(text) => Some(text.into_bytes()),
-            ProcessedMessageContent::StagedCommitMessage(staged) => {
-                self.group.merge_staged_commit(provider, *staged).unwrap();
-                None
-            }
-            _ => panic!("another message"),
-        }
-    }
-
-    /// A message with the next id, whose sender saw an empty log.
-    pub(crate) fn write(&mut self, conversation: u64, text: &[u8]) -> PostArgs {
-        self.next_message += 1;
-        let mut id = [self.next_message; MESSAGE_ID_BYTES];
-        id[1..].copy_from_slice(&self.device.key()[1..MESSAGE_ID_BYTES]);
-        let authenticated = Authenticated {
-            id,
-            size: 0,
-            root: LogRoot::default().root(),
-        };
-        self.write_with(conversation, text, &authenticated.to_bytes())
-    }
-
-    pub(crate) fn write_with(&mut self, conversation: u64, text: &[u8], aad: &[u8]) -> PostArgs {
-        self.group.set_aad(aad.to_vec());
-        let provider = &self.device.provider;
-        let message = self
-            .group
-            .create_message(provider, &self.device.signer, text)
-            .unwrap();
-        PostArgs {
-            conversation,
-            message: bytes(message),
-        }
     }
 }
 
@@ -280,10 +82,10 @@ impl Setting {
     }
 
     /// A device of person `n`, whose key identity knows.
-    pub(crate) fn device(&mut self, n: u8) -> Device {
-        let device = Device::new(n);
+    pub(crate) fn device(&mut self, n: u8) -> Rc<Device> {
+        let device = Device::new(person(n));
         self.bound.insert(device.key(), device.person);
-        device
+        Rc::new(device)
     }
 
     pub(crate) fn subject(&self, person: Principal) -> Subject {
@@ -420,29 +222,34 @@ impl Setting {
     pub(crate) fn entries(&self, id: u64) -> Vec<Entry> {
         let mut log = LogRoot::default();
         let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let page = self.page(id, &mut log, 3);
+            if page.is_empty() {
+                break;
+            }
+            entries.extend(page);
+        }
+        entries
+    }
+
+    /// What comes next in a conversation, behind what was verified of its log.
+    pub(crate) fn page(&self, id: u64, log: &mut LogRoot, limit: u32) -> Vec<Entry> {
         let path = indus_api::identity::path(CONVERSATIONS, &id.to_be_bytes());
         let certified = &self.state.kit.certified;
         let witness = certified.witness_of_paths(std::slice::from_ref(&path), None);
         let ConversationRecord::V1(conversation) =
             self.verified(&witness.unwrap()).value(&path).unwrap();
         let head = LogRoot::from_leaf(&conversation.head).unwrap().head();
-        loop {
-            let from = entries.len() as u64;
-            let page = history::page(&self.state, id, from, 3).unwrap();
-            if page.is_empty() {
-                break;
-            }
-            for entry in &page {
-                assert_eq!(entry.index, log.head().size);
-                log.append(&entry_hash(id, entry));
-            }
-            let until = from + page.len() as u64;
-            let proof = history::proof(&self.state, id, until).unwrap();
-            indus_verify::log::verify_consistency(&log.head(), &head, &proof).unwrap();
-            entries.extend(page);
+        let page = history::page(&self.state, id, log.size(), limit).unwrap();
+        for entry in &page {
+            assert_eq!(entry.index, log.size());
+            log.append(&entry_hash(id, entry));
         }
-        assert_eq!(log.head(), head);
-        entries
+        let proof = history::proof(&self.state, id, log.size()).unwrap();
+        indus_verify::log::verify_consistency(&log.head(), &head, &proof).unwrap();
+        // Nothing is held back.
+        assert!(!page.is_empty() || log.head() == head);
+        page
     }
 
     pub(crate) fn reopen(&mut self) {
@@ -483,7 +290,7 @@ impl Setting {
 
 /// A conversation of the persons that are named first, each with one device, in the order of their leaves.
 pub(crate) fn conversation(s: &mut Setting, persons: &[u8]) -> (u64, Vec<Seat>) {
-    let mut devices: Vec<Device> = persons.iter().map(|n| s.device(*n)).collect();
+    let mut devices: Vec<Rc<Device>> = persons.iter().map(|n| s.device(*n)).collect();
     let founder = devices.remove(0).found();
     let owner = founder.device.person;
     let args = CreateArgs {
@@ -500,7 +307,7 @@ pub(crate) fn conversation(s: &mut Setting, persons: &[u8]) -> (u64, Vec<Seat>) 
 }
 
 /// Adds a device by the first seat; everybody follows.
-pub(crate) fn added(s: &mut Setting, id: u64, seats: &mut [Seat], device: Device) -> Seat {
+pub(crate) fn added(s: &mut Setting, id: u64, seats: &mut [Seat], device: Rc<Device>) -> Seat {
     let package = device.package();
     s.upload(device.person, vec![package.clone()]).unwrap();
     let args = seats[0].commit(id, &[package], &[]);
@@ -508,7 +315,7 @@ pub(crate) fn added(s: &mut Setting, id: u64, seats: &mut [Seat], device: Device
     let welcome = s.welcomes(&device).pop().unwrap();
     let subject = s.subject(device.person);
     let tree = conversations::tree(&s.state, &subject, id).unwrap();
-    device.join(&welcome.welcome, &tree)
+    device.join(&welcome.welcome, Some(&tree))
 }
 
 /// Submits the commit of one seat, which is accepted; everybody follows.
@@ -556,8 +363,4 @@ pub(crate) fn invalid_field<T: std::fmt::Debug>(answer: Result<T, Error>) -> Str
         Error::Invalid { field, .. } => field,
         other => panic!("{other:?}"),
     }
-}
-
-fn bytes(message: MlsMessageOut) -> ByteBuf {
-    ByteBuf::from(message.tls_serialize_detached().unwrap())
 }

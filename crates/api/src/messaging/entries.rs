@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! entry    "\x0dindus-entry-1"   conversation u64 ‖ index u64 ‖ epoch u64 ‖ at_ns u64 ‖ kind u8 ‖ length u8 ‖ sender ‖ SHA-256(payload)
-//! welcome  "\x0findus-welcome-1" index u64 ‖ conversation u64 ‖ epoch u64 ‖ at_ns u64 ‖ SHA-256(welcome)
+//! welcome  "\x0findus-welcome-1" index u64 ‖ conversation u64 ‖ epoch u64 ‖ at_ns u64 ‖ SHA-256(head) ‖ SHA-256(welcome)
 //! ```
 //! A payload may be dropped one day; its entry, and every proof of it, stay.
 
@@ -59,6 +59,9 @@ pub struct WelcomeEntry {
     /// The epoch that it leads into.
     pub epoch: u64,
     pub at_ns: u64,
+    /// Head of the conversation's log behind the commit that adds the device, as in [`Conversation::head`](super::Conversation::head):
+    /// from there on its entries are for the device to read.
+    pub head: ByteBuf,
     /// MLSMessage with a Welcome that holds this device's secret alone.
     pub welcome: ByteBuf,
 }
@@ -193,6 +196,7 @@ pub fn welcome_hash(entry: &WelcomeEntry) -> [u8; 32] {
         .chain_update(entry.conversation.to_be_bytes())
         .chain_update(entry.epoch.to_be_bytes())
         .chain_update(entry.at_ns.to_be_bytes())
+        .chain_update(Sha256::digest(&entry.head))
         .chain_update(Sha256::digest(&entry.welcome))
         .finalize()
         .into()

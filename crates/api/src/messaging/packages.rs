@@ -11,7 +11,7 @@ pub enum KeyPackageState {
     Available,
     /// Handed out, once and for all.
     Claimed { at_ns: u64 },
-    /// Its device put another one in its place, or its time is over.
+    /// Its device put another one in its place: it was for the last resort.
     Withdrawn { at_ns: u64 },
 }
 
