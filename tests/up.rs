@@ -54,7 +54,7 @@ fn every_organisation_is_registered_and_verified() {
 fn the_first_days_of_a_subnet_are_played_and_audited() {
     let mut run = Run::start(&["--once", "--applicants", "60"]);
     for line in [
-        "inventory:     3 canisters of the suite declared",
+        "inventory:     4 canisters of the suite declared",
         "sites:         8 sites, 13 nodes of 6 operators (illustrative",
         "residency:     policy decided by 4 of 5; moving isb-1 to AE refused before anybody voted: ",
         "service:       licence-entitlements published; access of organisation ",
@@ -63,10 +63,16 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         "recovery:      devices lost; two officials of the organisation gave a new one after the delay (recovery 1",
         "veto:          recovery 2 vetoed by the person; approving it refused: ",
         "leaving:       out of office; issuing refused at once: ",
+        "conversation:  1: officials of organisations 3 and 4 and an auditor of 5; 3 messages",
+        "devices:       a second device of an official added, and removed",
+        "stranger:      refused: not authorized: needs a member of the conversation",
+        "log verified:  conversation 1, ",
+        "alarm:         a node left out entry ",
         "upgraded:      ",
         "restored:      a bad upgrade ",
         "audited:       identity ",
         "audited:       license_manager ",
+        "audited:       messaging ",
         "audited:       registry ",
         "licences:      60 applications to 40 claims in ",
         "recounted:     40 seats held by 40 persons, 1 expired and passed on, 19 waiting, none overtaken; logs of ",
@@ -74,7 +80,7 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         run.read_until(line);
     }
     let trust = TrustFile::load(&run.folder().join("trust.json")).unwrap();
-    assert_eq!(trust.canisters.len(), 3);
+    assert_eq!(trust.canisters.len(), 4);
     let (status, _, stderr) = run.end();
     assert!(status.success(), "{stderr}");
 }

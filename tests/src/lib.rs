@@ -59,9 +59,19 @@ pub fn license_manager_module() -> Vec<u8> {
     module("license_manager", "scripts/build")
 }
 
+/// The module of messaging.
+pub fn messaging_module() -> Vec<u8> {
+    module("messaging", "scripts/build")
+}
+
 /// The module of the sample canister, which uses all of the kit.
 pub fn sample_module() -> Vec<u8> {
     module("sample", "scripts/build sample")
+}
+
+/// Messaging with methods that falsify its logs.
+pub fn cheating_module() -> Vec<u8> {
+    module("cheating", "scripts/build cheating")
 }
 
 fn module(name: &str, made_by: &str) -> Vec<u8> {

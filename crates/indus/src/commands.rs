@@ -10,6 +10,7 @@ mod committed;
 pub(crate) mod credential;
 pub(crate) mod key;
 pub(crate) mod licence;
+pub(crate) mod msg;
 mod network;
 pub(crate) mod organisation;
 pub(crate) mod person;

@@ -3,7 +3,7 @@
 use candid::de::DecoderConfig;
 use candid::types::internal::TypeContainer;
 use candid::{CandidType, IDLArgs};
-use indus_api::{identity, licences, registry};
+use indus_api::{identity, licences, messaging, registry};
 
 /// Most work to decode one record, in Candid's units (about one for each byte): records are below 64 KiB.
 const DECODING_QUOTA: usize = 10_000_000;
@@ -29,6 +29,11 @@ pub(crate) fn text(collection: &[u8], record: &[u8]) -> Option<String> {
         identity::CREDENTIALS => of::<identity::CredentialRecord>(record),
         identity::REVOKED_CREDENTIALS => of::<identity::RevokedCredentialRecord>(record),
         identity::CONFIGURATION => of::<identity::ConfigurationRecord>(record),
+        identity::MESSAGING_KEYS => of::<identity::MessagingKeyRecord>(record),
+        messaging::CONVERSATIONS => of::<messaging::ConversationRecord>(record),
+        messaging::KEY_PACKAGES => of::<messaging::KeyPackageRecord>(record),
+        messaging::INBOXES => of::<messaging::InboxRecord>(record),
+        messaging::CONFIGURATION => of::<messaging::ConfigurationRecord>(record),
         licences::SEAT_COLLECTION => of::<licences::SeatRecord>(record),
         licences::APPLICATION_COLLECTION => of::<licences::ApplicationRecord>(record),
         licences::QUOTA_COLLECTION => of::<licences::LedgerRecord>(record),

@@ -1,6 +1,6 @@
-//! The 1,500 seats, from the applications to the recount: identity and license_manager beside the registry.
+//! The 1,500 seats, from the applications to the recount.
 //!
-//! Flow: deploy both canisters → officers and reviewers register, are given their roles by administrators of two founding
+//! Flow: officers and reviewers register, are given their roles by administrators of two founding
 //! organisations, and accept → a round is opened → applicants register and apply → each application is reviewed → the
 //! round is closed, which fixes the order → seats are granted in that order, one queue beside the other, and claimed; the last
 //! ones of a queue for some seconds only, by a decision of the governors → those expire, and pass on to who is next → both
@@ -16,14 +16,15 @@ mod succession;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use candid::{Encode, Principal};
-use indus_api::{identity, licences};
-use indus_client::{ClientError, Connection, Deployment, Key, SuiteCanister};
+use candid::Principal;
+use indus_api::licences;
+use indus_client::{ClientError, Connection, Key, SuiteCanister};
 use indus_verify::VerifyError;
 use thiserror::Error;
 
 use crate::console::Console;
 use crate::council::{Council, CouncilError};
+use crate::suite::Canisters;
 
 pub(crate) use recount::Recount;
 
@@ -36,29 +37,11 @@ const SHORT_TERM_NS: u64 = 3_000_000_000;
 
 /// Where and by whom it is done.
 pub(crate) struct Setting<'a> {
-    /// Of nobody, with the registry in its trust file.
+    /// Of nobody, with all canisters in its trust file.
     pub(crate) connection: Connection,
-    pub(crate) deployer: Deployment,
-    /// Where calls that create canisters are addressed.
-    pub(crate) effective_canister: Principal,
-    pub(crate) registry: Principal,
     /// The administrators of the first founding organisations, one of each.
     pub(crate) administrators: &'a [Key],
     pub(crate) applicants: usize,
-}
-
-/// Modules to deploy.
-pub(crate) struct Modules {
-    pub(crate) identity: Vec<u8>,
-    pub(crate) license_manager: Vec<u8>,
-}
-
-/// The canisters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Canisters {
-    pub(crate) registry: Principal,
-    pub(crate) identity: Principal,
-    pub(crate) license_manager: Principal,
 }
 
 /// What was done, and how long it took.
@@ -98,50 +81,9 @@ fn at(step: &'static str) -> impl Fn(ClientError) -> LicensingError {
     move |reason| LicensingError::Client { step, reason }
 }
 
-/// Creates and installs the canisters, which know each other and the registry.
-pub(crate) async fn deploy(
-    setting: &Setting<'_>,
-    modules: Modules,
-) -> Result<Canisters, LicensingError> {
-    let fault = at("deploying identity and license_manager");
-    let deployer = &setting.deployer;
-    let create = || deployer.create(setting.effective_canister);
-    let canisters = Canisters {
-        registry: setting.registry,
-        identity: create().await.map_err(&fault)?,
-        license_manager: create().await.map_err(&fault)?,
-    };
-    let identity = identity::InitArgs {
-        registry: setting.registry,
-        configuration: identity::Configuration {
-            suite_canisters: vec![canisters.license_manager],
-            recovery_delay_ns: None,
-        },
-    };
-    let license_manager = licences::InitArgs {
-        identity: canisters.identity,
-        registry: setting.registry,
-        configuration: Some(configuration(setting.applicants)),
-    };
-    for (canister, module, arguments) in [
-        (canisters.identity, modules.identity, Encode!(&identity)?),
-        (
-            canisters.license_manager,
-            modules.license_manager,
-            Encode!(&license_manager)?,
-        ),
-    ] {
-        deployer
-            .install(canister, module, arguments)
-            .await
-            .map_err(&fault)?;
-    }
-    Ok(canisters)
-}
-
 /// The default, with room for all applicants of one day; with fewer of them than [`FULL_HOUSE`], with fewer seats in
 /// proportion, so that some wait.
-fn configuration(applicants: usize) -> licences::Configuration {
+pub(crate) fn configuration(applicants: usize) -> licences::Configuration {
     let mut configuration = licences::Configuration::default();
     configuration.limits.applications_a_day = 10_000;
     let parts = u32::try_from(applicants).map_or(FULL_HOUSE, |parts| parts.min(FULL_HOUSE));
@@ -185,7 +127,7 @@ pub(crate) struct Held {
     applicants: BTreeMap<Principal, people::Registered>,
 }
 
-/// Holds a round, on canisters that the connection's trust file knows and the registry's inventory has.
+/// Holds a round, on canisters that the registry's inventory has.
 pub(crate) async fn hold(
     setting: &Setting<'_>,
     canisters: Canisters,

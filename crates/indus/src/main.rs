@@ -27,6 +27,7 @@ mod root_key;
 mod sealed;
 mod signals;
 mod sites;
+mod suite;
 mod summary;
 mod tour;
 mod up;
@@ -72,6 +73,7 @@ enum Command {
     Credential(commands::credential::Command),
     #[command(alias = "license")]
     Licence(commands::licence::Command),
+    Msg(commands::msg::Command),
     #[command(subcommand)]
     Commitment(commands::commitment::Command),
 }
@@ -125,6 +127,9 @@ fn main() -> ExitCode {
         }
         Command::Licence(command) => {
             ended(runtime.block_on(commands::licence::licence(command, &mut console)))
+        }
+        Command::Msg(command) => {
+            ended(runtime.block_on(commands::msg::message(command, &mut console)))
         }
         Command::Commitment(command) => {
             ended(commands::commitment::commitment(&command, &mut console))

@@ -5,6 +5,7 @@
 //! sites       data centres and nodes; a change that breaks the residency policy is refused before anybody votes
 //! services    a service is published; access granted, refused, taken back, and each answer proved
 //! officials   somebody enrols, takes office, acts, loses their devices, is recovered, leaves
+//! messages    officials converse, encrypted and verified; what a node leaves out is noticed
 //! upgrades    a canister is upgraded as approved; a bad upgrade is put back
 //! audit       all canisters: fetched, verified without the network
 //! ```
@@ -13,6 +14,7 @@
 
 mod audit;
 mod inventory;
+mod messages;
 mod officials;
 mod services;
 mod sites;
@@ -23,12 +25,13 @@ use thiserror::Error;
 
 use crate::council::{Council, CouncilError};
 use crate::failure::Failure;
-use crate::licensing::Canisters;
 use crate::sites::Sites;
+use crate::suite::Canisters;
 use crate::upgrade::UpgradeError;
 
 pub(crate) use audit::audited;
 pub(crate) use inventory::declared;
+pub(crate) use messages::conversed;
 pub(crate) use officials::officials;
 pub(crate) use services::services;
 pub(crate) use sites::settled;
@@ -68,8 +71,10 @@ pub(crate) enum TourError {
     Upgrade(#[from] UpgradeError),
     #[error("auditing: {0}")]
     Audit(#[from] Failure),
-    #[error("auditing: {0}")]
+    #[error("a folder for it: {0}")]
     Folder(#[from] std::io::Error),
+    #[error("conversing: {0}")]
+    Messenger(#[from] indus_messenger::MessengerError),
 }
 
 /// Says in which act a call failed.

@@ -1,7 +1,7 @@
 //! `indus up`: the whole of it on one machine, verified.
 //!
 //! Flow: read the file of organisations → start localnet → pin its root key in the trust file → deploy `registry`
-//! through the public HTTP interface → register every organisation → deploy `identity` and `license_manager`, and play the
+//! through the public HTTP interface → register every organisation → deploy the rest of [`crate::suite`], and play the
 //! acts of [`crate::tour`] and of [`crate::licensing`] → read each organisation back and verify it against the trust
 //! file, loaded afresh → prove that there are no others, and that the audit log explains all → audit all canisters offline →
 //! show what it took → keep running until a signal comes, or end (`--once`).
@@ -14,7 +14,6 @@
 //!   nothing without that localnet.
 //! - However it ends, localnet has ended before.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,13 +30,14 @@ use tokio::time::timeout;
 use crate::console::Console;
 use crate::council::{Council, CouncilError};
 use crate::founders::{self, APPROVALS, FILES, FOUNDERS, KeysError};
-use crate::licensing::{self, Licensing, LicensingError, Modules, Setting};
+use crate::licensing::{self, Licensing, LicensingError, Setting};
 use crate::localnet::{self, Localnet, LocalnetError, Status};
 use crate::organisations::{CsvError, Organisations};
 use crate::readback;
 use crate::registration::{self, Registered, RegistrationError};
 use crate::signals::{Signal, Signals};
 use crate::sites::{Sites, SitesError};
+use crate::suite::{self, Modules};
 use crate::summary::{self, Costs};
 use crate::tour::{self, Stage, TourError};
 use crate::whole::{self, WholeError};
@@ -169,9 +169,7 @@ struct Inputs {
     /// None if nothing but organisations is asked for.
     sites: Option<Sites>,
     trust_file: PathBuf,
-    registry: Vec<u8>,
-    identity: Vec<u8>,
-    license_manager: Vec<u8>,
+    modules: Modules,
     applicants: usize,
     localnet: PathBuf,
 }
@@ -200,10 +198,6 @@ impl Inputs {
             None
         };
         let canisters = in_project(canisters, "target/canisters");
-        let module = |name: &str| {
-            let path = canisters.join(format!("{name}.wasm.gz"));
-            fs::read(&path).map_err(|reason| UpError::Module { path, reason })
-        };
         Ok(Self {
             once,
             port: port.unwrap_or(if once { 0 } else { DEFAULT_PORT }),
@@ -211,9 +205,7 @@ impl Inputs {
             organisations,
             sites,
             trust_file: in_project(trust, ".indus/trust.json"),
-            registry: module("registry")?,
-            identity: module("identity")?,
-            license_manager: module("license_manager")?,
+            modules: Modules::load(&canisters)?,
             applicants,
             localnet: localnet::find(localnet.as_deref())?,
         })
@@ -287,7 +279,7 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         .await?;
     let arguments = Encode!(&founders::founding(&governors)).map_err(UpError::Arguments)?;
     let module = deployment
-        .install(registry, inputs.registry.clone(), arguments)
+        .install(registry, inputs.modules.registry.clone(), arguments)
         .await?;
     trust.canisters.insert(String::from("registry"), registry);
     trust.save(&inputs.trust_file).map_err(ClientError::from)?;
@@ -402,27 +394,23 @@ impl Suite<'_> {
             sites,
             registered,
         } = self;
-        let mut setting = Setting {
+        let registry = trust.canister("registry").map_err(ClientError::from)?;
+        let canisters = suite::deploy(
+            deployer,
+            status.default_effective_canister_id,
+            registry,
+            &inputs.modules,
+            licensing::configuration(inputs.applicants),
+        )
+        .await?;
+        let names = canisters.named().map(|(name, id)| (String::from(name), id));
+        trust.canisters.extend(names);
+        trust.save(&inputs.trust_file).map_err(ClientError::from)?;
+        let setting = Setting {
             connection: Connection::open(trust.clone())?,
-            deployer: (*deployer).clone(),
-            effective_canister: status.default_effective_canister_id,
-            registry: trust.canister("registry").map_err(ClientError::from)?,
             administrators: governors,
             applicants: inputs.applicants,
         };
-        let modules = Modules {
-            identity: inputs.identity.clone(),
-            license_manager: inputs.license_manager.clone(),
-        };
-        let canisters = licensing::deploy(&setting, modules).await?;
-        let names = [
-            ("identity", canisters.identity),
-            ("license_manager", canisters.license_manager),
-        ];
-        let names = names.map(|(name, canister)| (String::from(name), canister));
-        trust.canisters.extend(names);
-        trust.save(&inputs.trust_file).map_err(ClientError::from)?;
-        setting.connection = Connection::open(trust.clone())?;
 
         // Whoever there is, two organisations that are not the one that publishes.
         let mut others = registered.iter().map(|one| one.id).chain([2, 3]);
@@ -432,7 +420,7 @@ impl Suite<'_> {
             deployer: (*deployer).clone(),
             governors,
             canisters,
-            license_manager: &inputs.license_manager,
+            license_manager: &inputs.modules.license_manager,
             sites,
             admitted: [other(), other()],
         };
@@ -441,6 +429,7 @@ impl Suite<'_> {
         tour::settled(&stage, &council, console).await?;
         tour::services(&stage, &council, console).await?;
         tour::officials(&stage, &council, console).await?;
+        tour::conversed(&stage, &council, console).await?;
         let held = licensing::hold(&setting, canisters, &council, console).await?;
         tour::upgraded(&stage, &council, console).await?;
         Ok(licensing::conclude(&setting, held, console).await?)

@@ -37,7 +37,7 @@ impl Desk {
             canisters: BTreeMap::new(),
         };
         trust.save(&desk.folder.path().join("empty.json")).unwrap();
-        for (name, number) in [("identity", 2), ("license_manager", 3)] {
+        for (name, number) in [("identity", 2), ("license_manager", 3), ("messaging", 4)] {
             let canister = Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, number, 1, 1]);
             trust.canisters.insert(name.into(), canister);
         }
@@ -231,6 +231,51 @@ fn a_network_that_does_not_answer_is_a_failure_and_nothing_is_written() {
     assert!(!desk.folder.path().join("out.json").exists());
 }
 
+/// A call of each command of a device that writes and reads.
+fn messages() -> Vec<String> {
+    [
+        "msg setup",
+        "msg create",
+        "msg list",
+        &format!("msg invite 1 {PERSON}"),
+        &format!("msg remove 1 {PERSON}"),
+        "msg renew 1",
+        "msg send 1 text",
+        "msg read 1",
+        "msg follow 1",
+        "msg members 1",
+        "msg alarms",
+    ]
+    .map(String::from)
+    .to_vec()
+}
+
+#[test]
+fn a_device_that_converses_needs_a_key_a_trust_file_and_a_network() {
+    let desk = Desk::new();
+    for line in messages() {
+        let said = desk.refused(&format!("{line} --trust trust.json"));
+        assert!(
+            said.contains("name a key file with --key"),
+            "{line}: {said}"
+        );
+        let said = desk.refused(&format!("{line} --trust no.json --key my.key"));
+        assert!(said.contains("no.json: No such file"), "{line}: {said}");
+        let said = desk.refused(&format!("{line} --trust empty.json --key my.key"));
+        let expected = "empty.json: the trust file names no canister";
+        assert!(said.contains(expected), "{line}: {said}");
+        let output = desk.indus(&format!("{line} --trust trust.json --key my.key"));
+        assert_eq!(output.status.code(), Some(1), "{line}: {output:?}");
+        assert!(output.stdout.is_empty(), "{line}: {output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);
+    }
+    // To verify a log takes no key.
+    let said = desk.refused("msg verify 1 --trust empty.json");
+    assert!(said.contains("names no canister"), "{said}");
+    let output = desk.indus("msg verify 1 --trust trust.json");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
 #[test]
 fn arguments_that_can_not_be_meant_are_refused_before_anything_is_asked() {
     let desk = Desk::new();
@@ -265,6 +310,16 @@ fn arguments_that_can_not_be_meant_are_refused_before_anything_is_asked() {
             &format!("licence apply --audience army --sector health {text}"),
             "[possible values: government, education, startups]",
         ),
+        ("msg invite 1", "<PERSON>"),
+        ("msg send one text", "invalid value 'one'"),
+        (
+            &format!("msg remove 1 {PERSON} --device 00"),
+            "64 hexadecimal digits",
+        ),
+        (
+            "msg create --label secret",
+            "[possible values: open, official, restricted, confidential]",
+        ),
         ("licence suspend 1 --commitment kept.json", "--text <TEXT>"),
         ("licence suspend 1 --text A", "--commitment <FILE>"),
         (
@@ -276,7 +331,12 @@ fn arguments_that_can_not_be_meant_are_refused_before_anything_is_asked() {
             "a duration is a number and s, m, h or d",
         ),
     ] {
-        let refused = desk.refused(&format!("{line} --trust trust.json --key my.key --yes"));
+        let yes = if line.starts_with("msg") {
+            ""
+        } else {
+            " --yes"
+        };
+        let refused = desk.refused(&format!("{line} --trust trust.json --key my.key{yes}"));
         assert!(refused.contains(said), "{line}: {refused}");
     }
 }

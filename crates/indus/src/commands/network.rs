@@ -64,7 +64,12 @@ impl Network {
         SuiteCanister::new(connection, name).map_err(|error| Failure::file(&self.trust, error))
     }
 
-    fn connection(&self) -> Result<Connection, Failure> {
+    /// Whether a key was named.
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    pub(crate) fn connection(&self) -> Result<Connection, Failure> {
         let trust =
             TrustFile::load(&self.trust).map_err(|error| Failure::Usage(error.to_string()))?;
         Connection::open(trust).map_err(Failure::failed)

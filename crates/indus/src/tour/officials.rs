@@ -32,8 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A key, and identity in its name.
-struct Device {
-    key: Key,
+pub(super) struct Device {
+    pub(super) key: Key,
     identity: SuiteCanister,
 }
 
@@ -48,7 +48,9 @@ impl Device {
     }
 
     /// A person that this is the first device of.
-    async fn registered(connection: &Connection) -> Result<(Self, Principal), TourError> {
+    pub(super) async fn registered(
+        connection: &Connection,
+    ) -> Result<(Self, Principal), TourError> {
         let device = Self::new(connection)?;
         let args = RegisterArgs {
             kind: MethodKind::Ed25519,
@@ -58,7 +60,7 @@ impl Device {
         Ok((device, person.id))
     }
 
-    async fn update<T: candid::CandidType + serde::de::DeserializeOwned>(
+    pub(super) async fn update<T: candid::CandidType + serde::de::DeserializeOwned>(
         &self,
         method: &str,
         argument: &impl candid::CandidType,
@@ -109,11 +111,18 @@ pub(crate) async fn officials(
 
     let (first, official) = Device::registered(connection).await?;
     let second = paired(connection, &first, official).await?;
-    let office = appointed(&administrator, &first, official, CREDENTIAL_ISSUER).await?;
+    let office = appointed(
+        &administrator,
+        &first,
+        MINISTRY,
+        official,
+        CREDENTIAL_ISSUER,
+    )
+    .await?;
     let mut officers = Vec::new();
     for _ in 0..2 {
         let (device, person) = Device::registered(connection).await?;
-        appointed(&administrator, &device, person, RECOVERY_OFFICER).await?;
+        appointed(&administrator, &device, MINISTRY, person, RECOVERY_OFFICER).await?;
         officers.push(device);
     }
     let [one, other] = &officers[..] else {
@@ -207,7 +216,7 @@ async fn shortened(
 ) -> Result<(), TourError> {
     let identity = stage.canisters.identity;
     let configuration = Configuration {
-        suite_canisters: vec![stage.canisters.license_manager],
+        suite_canisters: stage.canisters.that_ask_identity(),
         recovery_delay_ns,
     };
     let decision = council.configured(identity, &configuration).await?;
@@ -218,7 +227,7 @@ async fn shortened(
 }
 
 /// A second device of somebody: a code from the one to the other, and a look at what was offered.
-async fn paired(
+pub(super) async fn paired(
     connection: &Connection,
     first: &Device,
     person: Principal,
@@ -238,16 +247,17 @@ async fn paired(
 }
 
 /// A role, offered and accepted.
-async fn appointed(
+pub(super) async fn appointed(
     administrator: &SuiteCanister,
     device: &Device,
+    organisation: u64,
     person: Principal,
     role: &str,
 ) -> Result<Role, TourError> {
     let valid_from_ns = when::now().as_nanos();
     let args = GrantArgs {
         person,
-        organisation: MINISTRY,
+        organisation,
         role: role.into(),
         valid_from_ns,
         valid_until_ns: valid_from_ns.saturating_add(TERM_NS),
