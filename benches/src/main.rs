@@ -11,9 +11,11 @@
 #![allow(clippy::print_stdout, reason = "a command")]
 
 mod audit;
+mod conversations;
 mod localnet;
 mod machine;
 mod memory;
+mod messages;
 mod modules;
 mod net;
 mod report;
@@ -106,6 +108,8 @@ const BENCHMARKS: &[Benchmark] = &[
     shown("small_subject_remote", INSTRUCTIONS, || Ok(suite::small()?.identity.remote)),
     shown("small_person_register", INSTRUCTIONS, || Ok(suite::small()?.identity.register)),
     shown("small_seat_grant", INSTRUCTIONS, || Ok(suite::small()?.licences.grant)),
+    shown("small_message_post", INSTRUCTIONS, || Ok(conversations::small()?.post)),
+    shown("small_commit_100", INSTRUCTIONS, || Ok(conversations::commits(100)?.update)),
     // A million records.
     at_most("map_insert_1m", INSTRUCTIONS, 320_000.0, || Ok(structures::large()?.map_insert)),
     shown("record_insert_1m", INSTRUCTIONS, || Ok(structures::large()?.record_insert)),
@@ -131,7 +135,18 @@ const BENCHMARKS: &[Benchmark] = &[
     at_most("person_register_1m", INSTRUCTIONS, 2_000_000.0, || Ok(suite::large()?.identity.register)),
     at_most("seat_grant", INSTRUCTIONS, 1_500_000.0, || Ok(suite::large()?.licences.grant)),
     shown("seat_grant_total", INSTRUCTIONS, || Ok(suite::large()?.licences.grant_total)),
+    // A conversation with a million messages, and large groups.
+    at_most("message_post_1m", INSTRUCTIONS, 600_000.0, || Ok(conversations::long()?.post)),
+    at_most("messages_fetch_100", INSTRUCTIONS, 20_000_000.0, || Ok(conversations::long()?.fetch)),
+    at_most("messages_fetch_100_ratio", "", 1.25, || Ok(conversations::long()?.fetch_ratio)),
+    at_most("message_bytes", "bytes", 1_000.0, || Ok(conversations::long()?.message_bytes)),
+    shown("message_bytes_without_audit", "bytes", || Ok(conversations::long()?.message_bytes_log)),
+    at_most("commit_100", INSTRUCTIONS, 10_000_000.0, || Ok(conversations::commits(100)?.update)),
+    shown("commit_100_add", INSTRUCTIONS, || conversations::commits(100)?.add.context("there is room")),
+    at_most("commit_1000", INSTRUCTIONS, 60_000_000.0, || Ok(conversations::commits(1_000)?.update)),
     at_most("licence_tour_s", "s", 60.0, tour::seconds),
+    at_most("message_e2e_ms", "ms", 100.0, messages::end_to_end),
+    at_least("messages_per_s", "messages/s", 100.0, messages::rate),
     at_most("upgrade_1m", INSTRUCTIONS, 2_000_000.0, || Ok(upgrade::figures()?.many)),
     at_most("upgrade_1m_difference", "%", 1.0, || Ok(upgrade::figures()?.difference())),
 ];

@@ -1,7 +1,7 @@
 //! A subnet within this process: what the engine does, without HTTP.
 
 use anyhow::bail;
-use candid::{Decode, Encode, Principal};
+use candid::{CandidType, Decode, Encode, Principal};
 use engine::{
     Ingress, Network, NetworkConfig, Query, RequestId, RequestStatus, SubnetConfig, SubnetKind,
     Time,
@@ -9,7 +9,10 @@ use engine::{
 use ic_management_canister_types::{
     CanisterIdRecord, CanisterInstallMode, InstallCodeArgs, ProvisionalCreateCanisterWithCyclesArgs,
 };
+use ic_stable_structures::VectorMemory;
 use sha2::{Digest as _, Sha256};
+
+use crate::structures;
 
 const SENDER: &[u8] = b"bench";
 /// When a subnet begins, in nanoseconds since 1970.
@@ -22,6 +25,11 @@ pub(crate) fn nobody() -> Principal {
     Principal::self_authenticating(SENDER)
 }
 
+/// The principal of a key, one a name and number.
+pub(crate) fn key(name: &str, number: u64) -> Principal {
+    Principal::self_authenticating([name.as_bytes(), &number.to_be_bytes()].concat())
+}
+
 /// A subnet without HTTP.
 pub(crate) struct Net {
     network: Network,
@@ -30,7 +38,12 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let mut config = NetworkConfig::new(Time(START_NS), [7; 32]);
+        Self::beginning(START_NS)
+    }
+
+    /// One that begins at this time.
+    pub(crate) fn beginning(time_ns: u64) -> anyhow::Result<Self> {
+        let mut config = NetworkConfig::new(Time(time_ns), [7; 32]);
         config.subnets = vec![SubnetConfig::of(SubnetKind::Application)];
         Ok(Self {
             network: Network::new(&config)?,
@@ -144,6 +157,27 @@ impl Net {
             "install_code",
             Encode!(&args)?,
         )?;
+        Ok(())
+    }
+
+    /// Installs a canister of the suite and lets it open this memory, which is emptied.
+    pub(crate) fn begin(
+        &mut self,
+        canister: Principal,
+        name: &str,
+        init: &impl CandidType,
+        memory: &VectorMemory,
+    ) -> anyhow::Result<()> {
+        let module = structures::module(name)?;
+        let (install, upgrade) = (
+            CanisterInstallMode::Install,
+            CanisterInstallMode::Upgrade(None),
+        );
+        self.install_code(canister, install, module.clone(), Encode!(init)?)?;
+        self.load(canister, &memory.borrow())?;
+        *memory.borrow_mut() = Vec::new();
+        self.install_code(canister, upgrade, module, Vec::new())?;
+        self.reply(canister, "confirm_upgrade", Encode!()?)?;
         Ok(())
     }
 

@@ -73,6 +73,15 @@ impl Server {
             .build())
     }
 
+    /// An instance with a root subnet, whose key verifies, and an application subnet: to be built.
+    pub(crate) fn two_subnets(&self) -> anyhow::Result<PocketIcBuilder> {
+        let url = self.url.parse().context("the server's address")?;
+        Ok(PocketIcBuilder::new()
+            .with_server_url(url)
+            .with_nns_subnet()
+            .with_application_subnet())
+    }
+
     /// Proportional share of the server's memory, in bytes (`/proc/<pid>/smaps_rollup`).
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;

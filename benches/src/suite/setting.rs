@@ -3,14 +3,14 @@
 use std::fmt::Debug;
 
 use anyhow::{Context as _, anyhow};
-use candid::{CandidType, Decode, Encode, Principal};
-use ic_management_canister_types::CanisterInstallMode;
+use candid::{CandidType, Decode, Principal};
 use ic_stable_structures::VectorMemory;
 use indus_api::{Error, licences};
 use serde::de::DeserializeOwned;
 
 use super::{identity, licences as seats, registry};
-use crate::{net::Net, structures};
+use crate::net::Net;
+pub(super) use crate::net::key;
 
 /// Longer than the interval of the job that prepares what queries need: a minute.
 const WARM_UP_NS: u64 = 61_000_000_000;
@@ -35,7 +35,9 @@ impl Suite {
         };
         let memory = VectorMemory::default();
         registry::fill(memory.clone(), records)?;
-        suite.begin(suite.registry, "registry", &registry::init(), &memory)?;
+        suite
+            .net
+            .begin(suite.registry, "registry", &registry::init(), &memory)?;
 
         let init = indus_api::identity::InitArgs {
             registry: suite.registry,
@@ -46,7 +48,9 @@ impl Suite {
         };
         let memory = VectorMemory::default();
         let persons = identity::fill(memory.clone(), suite.identity, init.clone(), records)?;
-        suite.begin(suite.identity, "identity", &init, &memory)?;
+        suite
+            .net
+            .begin(suite.identity, "identity", &init, &memory)?;
 
         let init = licences::InitArgs {
             identity: suite.identity,
@@ -55,32 +59,11 @@ impl Suite {
         };
         let memory = VectorMemory::default();
         let order = seats::fill(memory.clone(), init.clone(), &persons)?;
-        suite.begin(suite.license_manager, "license_manager", &init, &memory)?;
+        suite
+            .net
+            .begin(suite.license_manager, "license_manager", &init, &memory)?;
         suite.net.pass(WARM_UP_NS);
         Ok((suite, order))
-    }
-
-    /// Installs a canister and lets it open this memory, which is emptied.
-    fn begin(
-        &mut self,
-        canister: Principal,
-        name: &str,
-        init: &impl CandidType,
-        memory: &VectorMemory,
-    ) -> anyhow::Result<()> {
-        let module = structures::module(name)?;
-        let (install, upgrade) = (
-            CanisterInstallMode::Install,
-            CanisterInstallMode::Upgrade(None),
-        );
-        self.net
-            .install_code(canister, install, module.clone(), Encode!(init)?)?;
-        self.net.load(canister, &memory.borrow())?;
-        *memory.borrow_mut() = Vec::new();
-        self.net
-            .install_code(canister, upgrade, module, Vec::new())?;
-        self.net.reply(canister, "confirm_upgrade", Encode!()?)?;
-        Ok(())
     }
 
     /// An update that has to succeed.
@@ -157,9 +140,4 @@ pub(super) fn mean(sum: u64, calls: u32) -> f64 {
 /// Says that an answer is another one than the measured work gives.
 pub(super) fn unexpected(what: &str, answer: &impl Debug) -> anyhow::Error {
     anyhow!("{what}: {answer:?}")
-}
-
-/// The principal of a key, one a name and number.
-pub(super) fn key(name: &str, number: u64) -> Principal {
-    Principal::self_authenticating([name.as_bytes(), &number.to_be_bytes()].concat())
 }

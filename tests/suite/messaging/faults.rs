@@ -11,13 +11,16 @@ use super::{
 };
 use crate::{faults::submit_stop, suite::Suite};
 
+/// What is done to a canister.
+type Done = fn(&Suite, Principal);
+
 /// Whose name the error has, for each step whose question is not answered.
 type Blamed = fn(&str) -> Option<&'static str>;
 
 fn every_step_waits(which: fn(&Post) -> Principal, blamed: Blamed) {
     let mut scene = Scene::new(Post::new());
     let canister = which(&scene.post);
-    let stopped: (fn(&Suite, Principal), fn(&Suite, Principal)) = (Suite::stop, Suite::start);
+    let stopped: (Done, Done) = (Suite::stop, Suite::start);
     let in_maintenance = (Suite::upgrade as fn(&Suite, Principal), Suite::confirm as _);
     for (step, (begins, ends)) in STEPS.iter().zip([stopped, in_maintenance].iter().cycle()) {
         let args = (step.args)(&mut scene);

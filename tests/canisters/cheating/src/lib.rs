@@ -3,7 +3,11 @@
 //! The subnet vouches for the result, so only what clients remember and tell each other shows it.
 
 #[path = "../../../../canisters/messaging/src/lib.rs"]
-#[allow(unreachable_pub, reason = "there it is the root of a crate")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "there it is the root of a crate, and has tests"
+)]
 mod messaging;
 
 // The real code names its parts from the root of its crate.
