@@ -147,7 +147,7 @@ impl Draft {
         (context, subject(device.person))
     }
 
-    /// Bytes of stable memory, and of these the audit log's.
+    /// Bytes of all structures in stable memory, and of these the audit log's.
     pub(super) fn bytes(&self) -> anyhow::Result<(u64, u64)> {
         use ic_stable_structures::Memory as _;
         use indus_kit::{Memories, memories::KitMemory};
@@ -156,7 +156,8 @@ impl Draft {
         let memories = Memories::open(self.memory.clone())?;
         let audit = [KitMemory::LogNodes, KitMemory::LogPayloads];
         let audit = audit.map(|memory| memories.kit(memory).size());
-        Ok((PAGE * self.memory.size(), PAGE * audit.iter().sum::<u64>()))
+        let all = (0..u8::MAX).map(|id| memories.get(id).size());
+        Ok((PAGE * all.sum::<u64>(), PAGE * audit.iter().sum::<u64>()))
     }
 
     /// Loads both canisters, and lets them open what they find.

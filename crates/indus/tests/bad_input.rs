@@ -29,7 +29,7 @@ impl Project {
         };
         file("organisations.csv", organisations.as_ref());
         file("data/sites.csv", include_bytes!("../../../data/sites.csv"));
-        for name in ["registry", "identity", "license_manager"] {
+        for name in ["registry", "identity", "license_manager", "messaging"] {
             file(&format!("target/canisters/{name}.wasm.gz"), b"a module");
         }
         file(
