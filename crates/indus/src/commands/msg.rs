@@ -478,10 +478,7 @@ fn message_fields(message: &Message) -> Fields {
 }
 
 fn line(message: &Message) -> String {
-    let text: String = what(&message.what)
-        .chars()
-        .map(|one| if one.is_control() { '\u{fffd}' } else { one })
-        .collect();
+    let text = sheet::printable(&what(&message.what));
     let at = when::utc(indus_verify::Time::from_nanos(message.at_ns));
     format!("{}  {at}  {}  {text}", message.index, message.sender)
 }

@@ -1,6 +1,6 @@
 //! What is shown of things: fields for one of them, a table for several, JSON of both for programs.
 //!
-//! Invariant: no control character of a value reaches a terminal.
+//! Invariant: no character of a value that moves the cursor, or turns the direction of what follows, reaches a terminal.
 
 use std::fmt::Write;
 
@@ -97,10 +97,7 @@ fn text(value: &Value) -> String {
     match value {
         Value::Null => String::from("-"),
         Value::Array(values) if values.is_empty() => String::from("-"),
-        Value::String(text) => text
-            .chars()
-            .map(|one| if one.is_control() { '\u{fffd}' } else { one })
-            .collect(),
+        Value::String(text) => printable(text),
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
             let field = |(name, value): (&String, &Value)| format!("{name} {}", text(value));
@@ -108,6 +105,17 @@ fn text(value: &Value) -> String {
         }
         Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
+}
+
+/// A text of somebody's for a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let moves = |one: char| {
+        one.is_control() || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let shown = text.chars();
+    shown
+        .map(|one| if moves(one) { '\u{fffd}' } else { one })
+        .collect()
 }
 
 /// A time of a record.
@@ -153,6 +161,10 @@ mod tests {
     #[test]
     fn values_are_shown_without_what_moves_the_cursor() {
         assert_eq!(text(&json!("a\u{1b}[2J\n")), "a\u{fffd}[2J\u{fffd}");
+        assert_eq!(
+            text(&json!("\u{202e}lave\u{2069} سلام")),
+            "\u{fffd}lave\u{fffd} سلام"
+        );
         assert_eq!(text(&json!(["a", null, { "b": 1 }])), "a, -, b 1");
         assert_eq!(text(&json!([])), "-");
     }
