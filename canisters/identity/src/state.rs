@@ -61,8 +61,8 @@ use crate::{configuration, pairing::Pairings, standings::Standings};
 
 /// Version of the layout above. A change of the table, or of what it names, is a new version.
 ///
-/// 2: signatures, messaging keys.
-pub const LAYOUT: u32 = 2;
+/// 2: signatures, messaging keys. 3: blocks without their types.
+pub const LAYOUT: u32 = 3;
 /// The oldest layout that is understood.
 const OLDEST_LAYOUT: u32 = 1;
 

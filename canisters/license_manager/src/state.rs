@@ -56,7 +56,11 @@ use crate::{
 };
 
 /// Version of the layout above. A change of the table, or of what it names, is a new version.
-pub const LAYOUT: u32 = 1;
+///
+/// 2: blocks without their types.
+pub const LAYOUT: u32 = 2;
+/// The oldest layout that is understood.
+const OLDEST_LAYOUT: u32 = 1;
 
 pub(crate) const SEATS: Table<SeatRecord> = Table::new(0);
 pub(crate) const APPLICATIONS: Table<ApplicationRecord> = Table::new(1);
@@ -184,7 +188,7 @@ impl<M: Memory> State<M> {
     /// [`OpenError`] if there is none, or none that this module understands; nothing is written then.
     pub fn open(memory: M) -> Result<Self, OpenError> {
         let memories = Memories::open(memory)?;
-        let kit = Kit::open(&memories, &DEFINITION)?;
+        let kit = Kit::open_since(&memories, &DEFINITION, OLDEST_LAYOUT)?;
         let Ok(Some(SettingsRecord::V1(settings))) = SETTINGS.get(&kit.certified, &SETTINGS_KEY)
         else {
             return Err(OpenError::Damaged("the settings"));

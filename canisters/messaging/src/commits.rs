@@ -128,20 +128,19 @@ pub fn submit<M: Memory>(
         subject.person,
         args.commit,
     );
-    let receipt = history::append(state, id, &mut head, &entry);
+    let receipt = history::append(state, (id, &group.mls.group_id), &mut head, &entry)?;
     let next = accepted.state.epoch;
     let record = ConversationRecord::V1(conversations::certified(id, &accepted.state, &head));
     let mut changes = vec![CONVERSATION.put(&id.to_be_bytes(), &record)?];
-    let mut arrived = Vec::with_capacity(devices.len());
+    let into = inboxes::Into {
+        conversation: id,
+        epoch: next,
+        head: &head.to_bytes(),
+        end: &welcome.as_ref().map(Welcome::shared).unwrap_or_default(),
+    };
     for (device, welcome) in devices.into_iter().zip(welcomes) {
-        let into = inboxes::Into {
-            conversation: id,
-            epoch: next,
-            head: &head,
-        };
-        let (change, entry) = inboxes::arriving(state, context, device, into, welcome)?;
+        let change = inboxes::arriving(state, context, device, into, welcome)?;
         changes.push(change);
-        arrived.push((device, entry));
     }
     let width_before = group.width;
     group.leaves = leaves(&group, &accepted);
@@ -150,10 +149,10 @@ pub fn submit<M: Memory>(
     let stored = encoding::encode(&group).map_err(|_| internal(DAMAGED))?;
     state.record(context, COMMITTED, changes)?;
 
-    history::keep(state, id, &entry);
     state.commits.insert((id, epoch), entry.index);
     state.groups.insert(id, stored);
-    groups::apply(state, id, width_before, accepted.width, &accepted.changes);
+    let (width, occupied) = (accepted.width, &accepted.occupied);
+    groups::apply(state, id, width_before, width, &accepted.changes, occupied);
     for removed in &accepted.removed {
         conversations::leave(state, id, removed.index);
     }
@@ -161,9 +160,8 @@ pub fn submit<M: Memory>(
         let person = person(added.identity())?;
         conversations::join(state, id, added.index, person, *added.signature_key());
     }
-    if let Some(welcome) = welcome {
-        let shared = (head.to_bytes(), welcome.shared());
-        inboxes::keep(state, (id, next), shared, arrived);
+    if welcome.is_some() {
+        inboxes::keep(state, into);
     }
     Ok(CommitOutcome::Accepted(receipt))
 }
@@ -181,8 +179,9 @@ fn late<M: Memory>(
         .commits
         .get(&(id, epoch))
         .ok_or_else(|| internal(DAMAGED))?;
-    let (winner, receipt) = history::receipt_of(state, id, index)?;
+    let winner = history::read(state, id, index)?;
     if winner.payload == args.commit && winner.sender == subject.person {
+        let receipt = history::receipt_of(id, &winner);
         return Ok(CommitOutcome::Accepted(receipt));
     }
     let entries: Vec<Entry> = history::page(state, id, index, MAX_ENTRIES)?;

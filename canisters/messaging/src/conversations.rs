@@ -19,6 +19,7 @@ use indus_api::{
 use indus_certified::Head;
 use indus_kit::{Context, codes::internal, encoding, paging::PageRequest, text::invalid};
 use indus_mls::{
+    Nodes as _,
     group::{self, Created, GroupState},
     tree::ratchet_tree,
 };
@@ -91,7 +92,8 @@ pub fn create<M: Memory>(
         subject.person,
         args.group_info,
     );
-    history::append(state, id, &mut head, &entry);
+    let place = (id, &created.state.group_id[..]);
+    history::append(state, place, &mut head, &entry)?;
     let group = Group {
         width: created.width,
         leaves: 1,
@@ -104,10 +106,10 @@ pub fn create<M: Memory>(
     let stored = encoding::encode(&group).map_err(|_| internal(DAMAGED))?;
     let change = CONVERSATION.put(&id.to_be_bytes(), &record)?;
     state.record(context, CREATED, vec![change])?;
-    history::keep(state, id, &entry);
     state.groups.insert(id, stored);
     state.group_ids.insert(group_hash, id);
-    groups::apply(state, id, 0, created.width, &created.changes);
+    let (width, occupied) = (created.width, created.tree.occupied());
+    groups::apply(state, id, 0, width, &created.changes, &occupied);
     join(state, id, 0, subject.person, key);
     view(state, subject, id)
 }

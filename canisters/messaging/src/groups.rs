@@ -7,11 +7,11 @@
 //!
 //! Invariants:
 //! - The nodes are those of the accepted commits; `node_keys` has the encryption key of each that is not blank, `members` each leaf
-//!   that is not blank.
-//! - Nodes at or beyond the end of the tree are of a wider one that it was; nobody reads them, a wider one writes them anew.
+//!   that is not blank, `occupied` a bit for each of both.
+//! - There is no node at or beyond the end of the tree.
 
 use ic_stable_structures::Memory;
-use indus_mls::{Hash, Key, Node, NodeChange, Nodes};
+use indus_mls::{Hash, Key, Node, NodeChange, Nodes, Occupied};
 
 use crate::state::State;
 
@@ -34,12 +34,6 @@ impl<'a, M: Memory> Tree<'a, M> {
     fn stored(&self, index: u32) -> Vec<u8> {
         let stored = self.state.nodes.get(&(self.conversation, index));
         stored.unwrap_or_default()
-    }
-
-    /// Leaves that are not blank, from one on.
-    fn leaves(&self, from: u32) -> impl DoubleEndedIterator<Item = u32> {
-        let range = (self.conversation, from)..(self.conversation, self.width);
-        self.state.members.keys_range(range).map(|(_, leaf)| leaf)
     }
 }
 
@@ -66,28 +60,12 @@ impl<M: Memory> Nodes for Tree<'_, M> {
             .contains_key(&(self.conversation, *key))
     }
 
-    fn next_blank(&self, from: u32) -> Option<u32> {
-        // The first number that is missing.
-        let gap = (from..)
-            .zip(self.leaves(from))
-            .find(|(at, leaf)| at != leaf);
-        match gap {
-            Some((blank, _)) => Some(blank),
-            None => {
-                let members = u32::try_from(self.leaves(from).count()).unwrap_or(u32::MAX);
-                from.checked_add(members)
-                    .filter(|blank| *blank < self.width)
-            }
-        }
-    }
-
-    fn last_member(&self, end: u32) -> Option<u32> {
-        let range = (self.conversation, 0)..(self.conversation, end.min(self.width));
-        self.state
-            .members
-            .keys_range(range)
-            .next_back()
-            .map(|(_, leaf)| leaf)
+    fn occupied(&self) -> Occupied {
+        let stored = self.state.occupied.get(&self.conversation);
+        // Without any, every commit is refused.
+        stored
+            .and_then(|bytes| Occupied::from_bytes(self.width, &bytes))
+            .unwrap_or_default()
     }
 }
 
@@ -98,25 +76,16 @@ pub(crate) fn apply<M: Memory>(
     width_before: u32,
     width: u32,
     changes: &[NodeChange],
+    occupied: &Occupied,
 ) {
-    let key_of = |node: &Node| *node.encryption_key();
-    let old: Vec<Key> = {
-        let tree = Tree::new(state, conversation, width_before);
-        let changed = changes.iter().map(|change| change.index);
-        // A tree is as wide as its leaves; it has twice as many nodes less one.
-        let gone = node_count(width)..node_count(width_before);
-        let changed: Vec<u32> = changed
-            .filter(|index| *index < node_count(width_before))
-            .chain(gone)
-            .collect();
-        let nodes = changed.into_iter().filter_map(|index| tree.node(index));
-        nodes.map(|node| key_of(&node)).collect()
+    let forget = |state: &mut State<M>, stored: Option<Vec<u8>>| {
+        if let Some(key) = stored.as_deref().and_then(key_of) {
+            state.node_keys.remove(&(conversation, key));
+        }
     };
-    for key in old {
-        state.node_keys.remove(&(conversation, key));
-    }
     for index in node_count(width)..node_count(width_before) {
-        state.nodes.remove(&(conversation, index));
+        let gone = state.nodes.remove(&(conversation, index));
+        forget(state, gone);
     }
     for change in changes {
         let mut bytes = change.hash.to_vec();
@@ -125,10 +94,23 @@ pub(crate) fn apply<M: Memory>(
             Some(node) => {
                 bytes.push(1);
                 bytes.extend(node.to_bytes());
-                state.node_keys.insert((conversation, key_of(node)), ());
             }
         }
-        state.nodes.insert((conversation, change.index), bytes);
+        let before = state.nodes.insert((conversation, change.index), bytes);
+        forget(state, before);
+    }
+    for node in changes.iter().filter_map(|change| change.node.as_ref()) {
+        let key = *node.encryption_key();
+        state.node_keys.insert((conversation, key), ());
+    }
+    state.occupied.insert(conversation, occupied.to_bytes());
+}
+
+/// The encryption key of a node as it is stored: behind its hash, that it is not blank, its type, and the length of a key.
+fn key_of(stored: &[u8]) -> Option<Key> {
+    match stored.get(32..)? {
+        [1, _, 32, rest @ ..] => rest.first_chunk().copied(),
+        _ => None,
     }
 }
 

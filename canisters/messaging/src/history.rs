@@ -4,24 +4,35 @@
 //! entry   kind u8 │ epoch u64 │ at_ns u64 │ length u8 │ sender │ payload       numbers big-endian
 //! ```
 //!
+//! What a message begins with follows from the group and the epoch, so it isn't kept: see [`SHORT`].
+//!
 //! Invariant: the head in the conversation's certified leaf is of these entries.
 //!
-//! Cost: an entry is one write, its tile another one; a page reads its entries, and proves them by one consistency proof.
+//! Cost: an entry is one write, its leaf another one; a page reads its entries, and proves them by one consistency proof.
 
 use candid::Principal;
 use ic_stable_structures::Memory;
 use indus_api::{
     Error,
-    messaging::{Conversation, Entry, EntryKind, MAX_ENTRIES, MAX_PAGE_BYTES, Receipt, entry_hash},
+    messaging::{
+        Conversation, Entry, EntryKind, MAX_ENTRIES, MAX_PAGE_BYTES, Receipt, entry_to_hash,
+    },
 };
-use indus_certified::Head;
-use indus_kit::{Context, codes::internal, text::invalid};
+use indus_certified::{Head, sha256::digest};
+use indus_kit::{
+    Context,
+    codes::{MEMORY_FULL, internal},
+    text::invalid,
+};
+use indus_mls::message::application_header;
 use serde_bytes::ByteBuf;
 
 use crate::state::{DAMAGED, State, not_found};
 
 /// Bytes of an entry before its sender.
 const FIXED: usize = 1 + 8 + 8 + 1;
+/// Stored kind of a message without its [`application_header`].
+const SHORT: u8 = 3;
 
 /// The head of a conversation's log.
 pub(crate) fn head(conversation: &Conversation) -> Result<Head, Error> {
@@ -47,42 +58,40 @@ pub(crate) fn next(
     }
 }
 
-/// Takes an entry into the tree of its log, and gives its receipt. It counts once the head is certified; [`keep`] has to follow.
+/// Takes an entry into the log of the conversation that has this group, and gives its receipt. It counts once the head is certified.
+///
+/// # Errors
+/// [`Error::Internal`] if stable memory is full; nothing has changed then.
 pub(crate) fn append<M: Memory>(
     state: &mut State<M>,
-    conversation: u64,
+    (conversation, group_id): (u64, &[u8]),
     head: &mut Head,
     entry: &Entry,
-) -> Receipt {
-    let hash = entry_hash(conversation, entry);
-    state.logs.append(conversation, head, &hash);
-    receipt(conversation, entry, hash)
-}
-
-/// Keeps an entry, when its event is recorded.
-pub(crate) fn keep<M: Memory>(state: &mut State<M>, conversation: u64, entry: &Entry) {
-    let sender = entry.sender.as_slice();
-    let mut bytes = Vec::with_capacity(FIXED + sender.len() + entry.payload.len());
-    bytes.push(number(entry.kind));
-    bytes.extend(entry.epoch.to_be_bytes());
-    bytes.extend(entry.at_ns.to_be_bytes());
-    // A principal has at most 29 bytes.
-    bytes.push(u8::try_from(sender.len()).unwrap_or(u8::MAX));
-    bytes.extend(sender);
-    bytes.extend(entry.payload.iter());
-    state.entries.insert((conversation, entry.index), bytes);
+) -> Result<Receipt, Error> {
+    let hash = hash(conversation, entry);
+    let appended = state
+        .logs
+        .append(conversation, head, &hash, &encode(group_id, entry));
+    appended.map_err(|_| internal(MEMORY_FULL))?;
+    Ok(receipt(conversation, entry, hash))
 }
 
 /// The receipt of an entry that is there.
-pub(crate) fn receipt_of<M: Memory>(
+pub(crate) fn receipt_of(conversation: u64, entry: &Entry) -> Receipt {
+    receipt(conversation, entry, hash(conversation, entry))
+}
+
+/// An entry, if there is one.
+pub(crate) fn find<M: Memory>(
     state: &State<M>,
-    conversation: u64,
+    (conversation, group_id): (u64, &[u8]),
+    head: &Head,
     index: u64,
-) -> Result<(Entry, Receipt), Error> {
-    let entry = read(state, conversation, index)?;
-    let hash = entry_hash(conversation, &entry);
-    let receipt = receipt(conversation, &entry, hash);
-    Ok((entry, receipt))
+) -> Result<Option<Entry>, Error> {
+    let stored = state.logs.payload(conversation, head, index);
+    stored
+        .map(|stored| decode(group_id, index, &stored).ok_or_else(|| internal(DAMAGED)))
+        .transpose()
 }
 
 /// An entry.
@@ -91,17 +100,16 @@ pub(crate) fn read<M: Memory>(
     conversation: u64,
     index: u64,
 ) -> Result<Entry, Error> {
-    let stored = state
-        .entries
-        .get(&(conversation, index))
-        .ok_or_else(|| not_found("entry", index))?;
-    decode(index, &stored).ok_or_else(|| internal(DAMAGED))
+    let head = head(&state.conversation(conversation)?)?;
+    let group = state.group(conversation)?;
+    find(state, (conversation, &group.mls.group_id), &head, index)?
+        .ok_or_else(|| not_found("entry", index))
 }
 
 /// Entries from one on, at most `limit` and [`MAX_PAGE_BYTES`], at least one of those that there are.
 ///
 /// # Errors
-/// [`Error::Invalid`] for the limit.
+/// [`Error::NotFound`]; [`Error::Invalid`] for the limit.
 pub fn page<M: Memory>(
     state: &State<M>,
     conversation: u64,
@@ -111,17 +119,18 @@ pub fn page<M: Memory>(
     if !(1..=MAX_ENTRIES).contains(&limit) {
         return Err(invalid("limit", format!("must be 1 to {MAX_ENTRIES}")));
     }
+    let head = head(&state.conversation(conversation)?)?;
+    let group = state.group(conversation)?;
     let mut entries = Vec::new();
     let mut bytes = 0;
-    let range = (conversation, from)..=(conversation, u64::MAX);
-    for stored in state.entries.range(range).take(limit as usize) {
-        let (_, index) = *stored.key();
-        let stored = stored.value();
+    let stored = state.logs.payloads(conversation, &head, from);
+    for (index, stored) in (from..).zip(stored).take(limit as usize) {
         bytes += stored.len();
         if bytes > MAX_PAGE_BYTES && !entries.is_empty() {
             break;
         }
-        entries.push(decode(index, &stored).ok_or_else(|| internal(DAMAGED))?);
+        let entry = decode(&group.mls.group_id, index, &stored);
+        entries.push(entry.ok_or_else(|| internal(DAMAGED))?);
     }
     Ok(entries)
 }
@@ -164,75 +173,91 @@ fn receipt(conversation: u64, entry: &Entry, hash: [u8; 32]) -> Receipt {
     }
 }
 
-fn number(kind: EntryKind) -> u8 {
-    match kind {
-        EntryKind::Created => 0,
-        EntryKind::Commit => 1,
-        EntryKind::Message => 2,
-    }
+fn hash(conversation: u64, entry: &Entry) -> [u8; 32] {
+    let payload = digest(&entry.payload);
+    digest(&entry_to_hash(conversation, entry, &payload))
 }
 
-fn decode(index: u64, stored: &[u8]) -> Option<Entry> {
+fn encode(group_id: &[u8], entry: &Entry) -> Vec<u8> {
+    let header = application_header(group_id, entry.epoch);
+    let short = match entry.kind {
+        EntryKind::Message => entry.payload.strip_prefix(&*header),
+        EntryKind::Created | EntryKind::Commit => None,
+    };
+    let (kind, payload) = match (short, entry.kind) {
+        (Some(short), _) => (SHORT, short),
+        (None, EntryKind::Created) => (0, &**entry.payload),
+        (None, EntryKind::Commit) => (1, &**entry.payload),
+        (None, EntryKind::Message) => (2, &**entry.payload),
+    };
+    let sender = entry.sender.as_slice();
+    let mut bytes = Vec::with_capacity(FIXED + sender.len() + payload.len());
+    bytes.push(kind);
+    bytes.extend(entry.epoch.to_be_bytes());
+    bytes.extend(entry.at_ns.to_be_bytes());
+    // A principal has at most 29 bytes.
+    bytes.push(u8::try_from(sender.len()).unwrap_or(u8::MAX));
+    bytes.extend(sender);
+    bytes.extend(payload);
+    bytes
+}
+
+fn decode(group_id: &[u8], index: u64, stored: &[u8]) -> Option<Entry> {
     let (kind, rest) = stored.split_first()?;
     let (epoch, rest) = rest.split_first_chunk()?;
     let (at_ns, rest) = rest.split_first_chunk()?;
     let (length, rest) = rest.split_first()?;
     let (sender, payload) = rest.split_at_checked(usize::from(*length))?;
+    let epoch = u64::from_be_bytes(*epoch);
+    let (kind, mut header) = match *kind {
+        0 => (EntryKind::Created, Vec::new()),
+        1 => (EntryKind::Commit, Vec::new()),
+        2 => (EntryKind::Message, Vec::new()),
+        SHORT => (EntryKind::Message, application_header(group_id, epoch)),
+        _ => return None,
+    };
+    header.extend(payload);
     Some(Entry {
         index,
-        kind: match kind {
-            0 => EntryKind::Created,
-            1 => EntryKind::Commit,
-            2 => EntryKind::Message,
-            _ => return None,
-        },
-        epoch: u64::from_be_bytes(*epoch),
+        kind,
+        epoch,
         at_ns: u64::from_be_bytes(*at_ns),
         sender: Principal::try_from_slice(sender).ok()?,
-        payload: ByteBuf::from(payload),
+        payload: ByteBuf::from(header),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use ic_stable_structures::VectorMemory;
-    use indus_api::messaging::{Configuration, InitArgs};
-
     use super::*;
 
     #[test]
-    fn entries_are_kept_as_they_are() {
-        let canister = |n: u8| Principal::from_slice(&[n, 1, 1]);
-        let context = Context {
-            caller: canister(9),
-            time_ns: 7,
-        };
-        let args = InitArgs {
-            identity: canister(1),
-            registry: canister(2),
-            configuration: Configuration::default(),
-        };
-        let memory = VectorMemory::default();
-        let mut state = State::create(memory, &context, canister(3), args).expect("a state");
+    fn entries_are_kept_as_they_are_and_messages_without_what_follows_from_the_rest() {
         let kinds = [EntryKind::Created, EntryKind::Commit, EntryKind::Message];
-        let entries: Vec<Entry> = (0..)
-            .zip(kinds)
-            .zip([(1, 0), (11, 1_000), (29, 2_000)])
-            .map(|((index, kind), (sender, payload))| Entry {
-                index,
-                kind,
-                epoch: 300 + index,
-                at_ns: u64::MAX - index,
-                sender: Principal::from_slice(&[1; 29][..sender]),
-                payload: ByteBuf::from(vec![5; payload]),
-            })
-            .collect();
-        for entry in &entries {
-            keep(&mut state, 1, entry);
+        let (group_id, epoch) = (&[6; 16][..], 300);
+        let header = application_header(group_id, epoch);
+        let message = [&header[..], &[5; 500]].concat();
+        let other = [&application_header(&[7; 16], epoch)[..], &[5; 500]].concat();
+        for kind in kinds {
+            for sender in [1, 11, 29] {
+                for payload in [&[][..], &[5; 2_000], &header, &message, &other] {
+                    let entry = Entry {
+                        index: 7,
+                        kind,
+                        epoch,
+                        at_ns: u64::MAX - 1,
+                        sender: Principal::from_slice(&[1; 29][..sender]),
+                        payload: ByteBuf::from(payload),
+                    };
+                    let stored = encode(group_id, &entry);
+                    let short = kind == EntryKind::Message && payload.starts_with(&header);
+                    let left_out = if short { header.len() } else { 0 };
+                    assert_eq!(stored.len(), FIXED + sender + payload.len() - left_out);
+                    assert_eq!(decode(group_id, 7, &stored), Some(entry));
+                }
+            }
         }
-        assert_eq!(page(&state, 1, 0, 100), Ok(entries.clone()));
-        assert_eq!(page(&state, 1, 1, 1), Ok(entries[1..2].to_vec()));
-        assert_eq!(page(&state, 2, 0, 100), Ok(vec![]));
-        assert_eq!(read(&state, 1, 2), Ok(entries[2].clone()));
+        assert_eq!(decode(group_id, 0, &[4; 40]), None);
+        assert_eq!(decode(group_id, 0, &[]), None);
     }
 }

@@ -20,7 +20,11 @@ use indus_api::{
     },
 };
 use indus_certified::Head;
-use indus_kit::{Change, Context, codes::internal, text::invalid};
+use indus_kit::{
+    Change, Context,
+    codes::{MEMORY_FULL, internal},
+    text::invalid,
+};
 use serde_bytes::ByteBuf;
 
 use crate::{
@@ -44,7 +48,9 @@ pub(crate) struct Into<'a> {
     pub(crate) conversation: u64,
     pub(crate) epoch: u64,
     /// Of the log, behind the commit.
-    pub(crate) head: &'a Head,
+    pub(crate) head: &'a [u8],
+    /// What all welcomes end with.
+    pub(crate) end: &'a [u8],
 }
 
 /// A device, by its person and messaging key.
@@ -110,10 +116,9 @@ pub fn welcomes<M: Memory>(
     let head = head(&inbox)?;
     let mut welcomes = Vec::new();
     let mut bytes = 0;
-    let range = (device, args.from)..=(device, u64::MAX);
-    for stored in state.welcomes.range(range).take(args.limit as usize) {
-        let (_, index) = *stored.key();
-        let stored = stored.value();
+    let log = inbox_log(device);
+    let stored = state.logs.payloads(log, &head, args.from);
+    for (index, stored) in (args.from..).zip(stored).take(args.limit as usize) {
         let welcome = decode(state, index, &stored).ok_or_else(|| internal(DAMAGED))?;
         bytes += welcome.welcome.len();
         if bytes > MAX_PAGE_BYTES && !welcomes.is_empty() {
@@ -122,7 +127,6 @@ pub fn welcomes<M: Memory>(
         welcomes.push(welcome);
     }
     let until = args.from.saturating_add(welcomes.len() as u64);
-    let log = inbox_log(device);
     let proof = crate::history::consistency(state, log, &head, until)?;
     Ok(Arrived {
         welcomes,
@@ -131,14 +135,17 @@ pub fn welcomes<M: Memory>(
     })
 }
 
-/// The change that puts a welcome into a device's inbox, and the welcome: for [`keep`] when the event is recorded.
+/// Takes a welcome into the log of a device's inbox, and gives the change that certifies it. [`keep`] has to follow.
+///
+/// # Errors
+/// [`Error::Internal`].
 pub(crate) fn arriving<M: Memory>(
     state: &mut State<M>,
     context: &Context,
     device: u64,
     into: Into<'_>,
     welcome: Vec<u8>,
-) -> Result<(Change, WelcomeEntry), Error> {
+) -> Result<Change, Error> {
     let inbox = get(state, device)?;
     let mut head = head(&inbox)?;
     let entry = WelcomeEntry {
@@ -146,39 +153,34 @@ pub(crate) fn arriving<M: Memory>(
         conversation: into.conversation,
         epoch: into.epoch,
         at_ns: context.time_ns,
-        head: ByteBuf::from(into.head.to_bytes()),
+        head: ByteBuf::from(into.head),
         welcome: ByteBuf::from(welcome),
     };
+    let own = entry.welcome.strip_suffix(into.end).unwrap_or_default();
+    let mut stored = Vec::with_capacity(24 + own.len());
+    for number in [entry.conversation, entry.epoch, entry.at_ns] {
+        stored.extend(number.to_be_bytes());
+    }
+    stored.extend(own);
+    let hash = welcome_hash(&entry);
     let log = inbox_log(device);
-    state.logs.append(log, &mut head, &welcome_hash(&entry));
+    let appended = state.logs.append(log, &mut head, &hash, &stored);
+    appended.map_err(|_| internal(MEMORY_FULL))?;
     let record = InboxRecord::V1(Inbox {
         head: ByteBuf::from(head.to_bytes()),
         ..inbox
     });
-    let change = INBOX.put(&place(state, device)?, &record)?;
-    Ok((change, entry))
+    INBOX.put(&place(state, device)?, &record)
 }
 
-/// Keeps the welcomes into an epoch of a conversation, by their devices, when their event is recorded. All have the same head and end.
-pub(crate) fn keep<M: Memory>(
-    state: &mut State<M>,
-    into: (u64, u64),
-    (head, end): (Vec<u8>, Vec<u8>),
-    welcomes: Vec<(u64, WelcomeEntry)>,
-) {
-    for (device, entry) in welcomes {
-        let own = entry.welcome.strip_suffix(&*end).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(24 + own.len());
-        for number in [entry.conversation, entry.epoch, entry.at_ns] {
-            bytes.extend(number.to_be_bytes());
-        }
-        bytes.extend(own);
-        state.welcomes.insert((device, entry.index), bytes);
-    }
+/// Keeps what the welcomes into an epoch of a conversation have in common, when their event is recorded.
+pub(crate) fn keep<M: Memory>(state: &mut State<M>, into: Into<'_>) {
+    let Into { head, end, .. } = into;
     // A head has less than 10 + 64 * 32 bytes.
     let length = u16::try_from(head.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let shared = [&length[..], &head, &end].concat();
-    state.shared_welcomes.insert(into, shared);
+    let shared = [&length[..], head, end].concat();
+    let place = (into.conversation, into.epoch);
+    state.shared_welcomes.insert(place, shared);
 }
 
 /// The change that gives a device an inbox, and its key: for [`added`] when the event is recorded.

@@ -113,18 +113,13 @@ impl Shell for Messaging {
         vec![
             Metric::gauge(
                 "indus_entries",
-                "Entries of all conversations",
-                self.entries.len(),
+                "Entries of all conversations and inboxes",
+                self.logs.appended(),
             ),
             Metric::gauge(
                 "indus_devices",
                 "Devices that have ever had a key package",
                 self.inbox_keys.len(),
-            ),
-            Metric::gauge(
-                "indus_welcomes",
-                "Welcomes of all inboxes",
-                self.welcomes.len(),
             ),
         ]
     }

@@ -6,9 +6,8 @@
 //! | 2, 3 | collection `key_packages` | KeyPackageRef → exact Candid bytes of a `KeyPackageRecord` |
 //! | 4, 5 | collection `inboxes` | secret hash of the device's key → exact Candid bytes of an `InboxRecord` |
 //! | 6, 7 | collection `configuration` | 0 (u64) → exact Candid bytes of a `ConfigurationRecord` |
-//! | 8 | logs | of conversations by their ids, of inboxes by `inbox_log` ([`SharedLogs`]) |
-//! | 9 | B-tree | (conversation, index) → an entry ([`crate::history`]) |
-//! | 10 | B-tree | (conversation, message id) → index |
+//! | 8, 9 | logs | of conversations by their ids: entries ([`crate::history`]); of inboxes by `inbox_log`: welcomes ([`crate::inboxes`]) |
+//! | 10, 21 | fingerprints | of (conversation, message id) → index ([`Fingerprints`]) |
 //! | 11 | B-tree | (conversation, epoch) → index of the commit that ended it |
 //! | 12 | B-tree | conversation → Candid bytes of its `Group` |
 //! | 13 | B-tree | (conversation, node) → tree hash, and the node unless it is blank (`groups.rs`) |
@@ -19,10 +18,10 @@
 //! | 18 | B-tree | (person, messaging key) → device |
 //! | 19 | B-tree | device → key of its inbox |
 //! | 20 | B-tree | (device, last resort, expiry, KeyPackageRef) → (), of packages in store |
-//! | 21 | B-tree | (device, index) → a welcome ([`crate::inboxes`]) |
 //! | 22 | B-tree | (claimer, claimed person) → since when, how often |
 //! | 23, 24 | cells | seed, and how often it was drawn from |
 //! | 25 | B-tree | (conversation, epoch) → what the welcomes into it have in common ([`crate::inboxes`]) |
+//! | 26 | B-tree | conversation → bits of the nodes that are not blank ([`indus_mls::Occupied`]) |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far.
@@ -30,7 +29,7 @@
 //! Invariants:
 //! - Conversations are never removed and their ids never used again: 1 to n without a gap. So are devices.
 //! - What is certified of a conversation is what its log, its group and its tree say: all change in one message.
-//! - Memories 10, 11, 14 to 20 follow from the rest.
+//! - Memories 10, 11, 14 to 21 and 26 follow from the rest.
 //! - The actor of every event is the canister: the public log tells of nobody that they wrote to somebody.
 //!
 //! Cost: each access is O(log n); opening reads the headers of the structures.
@@ -49,8 +48,9 @@ use indus_certified::SharedLogs;
 pub(crate) use indus_kit::refusals::{conflict, not_found, unauthorized};
 use indus_kit::{
     Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table,
-    codes::internal,
+    codes::{MEMORY_FULL, internal},
     encoding,
+    fingerprints::Fingerprints,
     idempotency::Idempotency,
     memories::KitMemory,
     randomness::Randomness,
@@ -80,7 +80,7 @@ pub const CREATED: &str = "conversation.created";
 /// A commit led to the next epoch.
 pub const COMMITTED: &str = "conversation.committed";
 /// A member sent a message.
-pub const POSTED: &str = "conversation.posted";
+pub const POSTED: &str = "message.posted";
 /// A decision of the governors about this canister was applied.
 pub const CONFIGURED: &str = "configuration.applied";
 
@@ -196,8 +196,7 @@ pub struct State<M: Memory> {
     /// The canister's own id.
     pub(crate) own: Principal,
     pub(crate) logs: SharedLogs<VirtualMemory<M>>,
-    pub(crate) entries: Map<(u64, u64), Vec<u8>, M>,
-    pub(crate) message_ids: Map<(u64, [u8; 16]), u64, M>,
+    pub(crate) message_ids: Fingerprints<VirtualMemory<M>>,
     pub(crate) commits: Map<(u64, u64), u64, M>,
     pub(crate) groups: Map<u64, Vec<u8>, M>,
     pub(crate) nodes: Map<(u64, u32), Vec<u8>, M>,
@@ -208,9 +207,9 @@ pub struct State<M: Memory> {
     pub(crate) devices: Map<DeviceKey, u64, M>,
     pub(crate) inbox_keys: Map<u64, [u8; 32], M>,
     pub(crate) in_store: Map<InStore, (), M>,
-    pub(crate) welcomes: Map<(u64, u64), Vec<u8>, M>,
     pub(crate) claims: Map<(Principal, Principal), (u64, u32), M>,
     pub(crate) shared_welcomes: Map<(u64, u64), Vec<u8>, M>,
+    pub(crate) occupied: Map<u64, Vec<u8>, M>,
 }
 
 impl<M: Memory> State<M> {
@@ -229,7 +228,7 @@ impl<M: Memory> State<M> {
         let mut kit = Kit::create(&memories, &DEFINITION)?;
         let record = ConfigurationRecord::V1(in_force);
         kit.installed(context, vec![IN_FORCE.put(&CONFIGURATION_KEY, &record)?])?;
-        Ok(Self::with(kit, &memories, own))
+        Self::with(kit, &memories, own).map_err(|_| internal(MEMORY_FULL))
     }
 
     /// Opens what is in `memory`, of the canister with the id `own`.
@@ -239,12 +238,15 @@ impl<M: Memory> State<M> {
     pub fn open(memory: M, own: Principal) -> Result<Self, OpenError> {
         let memories = Memories::open(memory)?;
         let kit = Kit::open(&memories, &DEFINITION)?;
-        Ok(Self::with(kit, &memories, own))
+        Self::with(kit, &memories, own)
     }
 
     /// Everything besides the kit's part: what is there, or what is laid out empty.
-    fn with(kit: Kit<M>, memories: &Memories<M>, own: Principal) -> Self {
-        Self {
+    fn with(kit: Kit<M>, memories: &Memories<M>, own: Principal) -> Result<Self, OpenError> {
+        let logs = SharedLogs::open(memories.get(8), memories.get(9))
+            .map_err(|_| OpenError::Damaged("the logs of conversations"))?;
+        let message_ids = Fingerprints::open(memories.get(10), memories.get(21))?;
+        Ok(Self {
             kit,
             idempotency: Idempotency::open(
                 memories.kit(KitMemory::IdempotencyRecords),
@@ -258,9 +260,8 @@ impl<M: Memory> State<M> {
             ),
             randomness: Randomness::open(memories.get(23), memories.get(24)),
             own,
-            logs: SharedLogs::open(memories.get(8)),
-            entries: Map::init(memories.get(9)),
-            message_ids: Map::init(memories.get(10)),
+            logs,
+            message_ids,
             commits: Map::init(memories.get(11)),
             groups: Map::init(memories.get(12)),
             nodes: Map::init(memories.get(13)),
@@ -271,10 +272,10 @@ impl<M: Memory> State<M> {
             devices: Map::init(memories.get(18)),
             inbox_keys: Map::init(memories.get(19)),
             in_store: Map::init(memories.get(20)),
-            welcomes: Map::init(memories.get(21)),
             claims: Map::init(memories.get(22)),
             shared_welcomes: Map::init(memories.get(25)),
-        }
+            occupied: Map::init(memories.get(26)),
+        })
     }
 
     /// The configuration in force.

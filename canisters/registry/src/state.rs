@@ -54,7 +54,9 @@ use indus_kit::{
 use crate::governance::{self, Governance};
 
 /// Version of the layout above. A change of the table, or of what it names, is a new version.
-pub const LAYOUT: u32 = 2;
+///
+/// 2: proposals of m of n. 3: blocks without their types.
+pub const LAYOUT: u32 = 3;
 /// The oldest layout that is understood.
 const OLDEST_LAYOUT: u32 = 1;
 

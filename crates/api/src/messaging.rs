@@ -32,7 +32,7 @@ pub use conversations::{
 pub use entries::{
     AUTHENTICATED_BYTES, Authenticated, EntriesArgs, EntriesPage, Entry, EntryKind,
     MESSAGE_ID_BYTES, ProofArgs, WelcomeEntry, WelcomesArgs, WelcomesPage, entry_hash,
-    welcome_hash,
+    entry_to_hash, welcome_hash,
 };
 pub use packages::{
     ClaimArgs, Claimed, Claims, Device, Inbox, InboxRecord, KeyPackage, KeyPackageRecord,

@@ -10,7 +10,7 @@
 //! The payload of entry n of the log is block n, numbers little-endian:
 //!
 //! ```text
-//!  0  version: 1
+//!  0  version: 1, or 2 for a tx that begins as every event does: with its types, which are left out then
 //!  1  ts (u64)
 //!  9  bytes of btype (u8)
 //! 10  btype

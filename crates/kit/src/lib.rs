@@ -8,6 +8,7 @@ pub mod codes;
 pub mod context;
 pub mod encoding;
 pub mod endpoints;
+pub mod fingerprints;
 pub mod guard;
 pub mod http;
 pub mod icrc21;

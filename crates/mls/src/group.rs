@@ -20,7 +20,7 @@ pub use next::commit;
 
 use crate::{
     GroupInfo, Hash, Key, KeyPackage, LeafNode, LeafNodeSource, MemoryTree, MlsError, NodeChange,
-    Nodes, crypto,
+    Nodes, Occupied, crypto,
     extensions::Extensions,
     group_info::GroupContext,
     tree,
@@ -66,6 +66,8 @@ pub struct Accepted {
     /// Nodes at or beyond the end of a tree of the new width are gone, and in no change.
     pub changes: Vec<NodeChange>,
     pub width: u32,
+    /// Of the tree after it.
+    pub occupied: Occupied,
     pub sender: u32,
     /// The sender's leaf before the commit; its signature key signed it.
     pub sender_before: LeafNode,
@@ -175,7 +177,7 @@ impl GroupState {
             epoch: context.epoch,
             tree_hash: context.tree_hash,
             confirmed_transcript_hash: confirmed.to_vec(),
-            interim_transcript_hash: crypto::hash(&[&input.finish()]),
+            interim_transcript_hash: crypto::hash(&input.finish()),
             extensions: extensions.finish(),
             confirmation_tag,
         }

@@ -2,7 +2,8 @@
 //! in it (section 8.1).
 
 use crate::{
-    Hash, Key, MlsError, crypto,
+    Hash, Key, MlsError,
+    crypto::{self, PublicKey},
     extensions::{EXTERNAL_PUB, Extensions, RATCHET_TREE},
     leaf_node::{MLS10, SUITE},
     message::{self, WireFormat},
@@ -65,17 +66,15 @@ impl GroupInfo {
     /// # Errors
     /// If it isn't signed by `key`.
     pub fn verify(&self, key: &Key) -> Result<(), MlsError> {
+        self.verify_with(&PublicKey::new(key)?)
+    }
+
+    pub(crate) fn verify_with(&self, key: &PublicKey) -> Result<(), MlsError> {
         let mut tbs = Writer::new();
         self.group_context.write(&mut tbs);
         self.extensions.write(&mut tbs);
         tbs.vector(&self.confirmation_tag).u32(self.signer);
-        crypto::verify(
-            key,
-            "GroupInfoTBS",
-            "GroupInfo",
-            &tbs.finish(),
-            &self.signature,
-        )
+        key.verify("GroupInfoTBS", "GroupInfo", &tbs.finish(), &self.signature)
     }
 }
 

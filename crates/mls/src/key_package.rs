@@ -2,7 +2,8 @@
 //! is what both openmls and mls-rs write for messages; in an Add proposal they stand bare.
 
 use crate::{
-    Hash, Key, LeafNode, LeafNodeSource, Lifetime, MlsError, crypto,
+    Hash, Key, LeafNode, LeafNodeSource, Lifetime, MlsError,
+    crypto::{self, PublicKey},
     extensions::{Extensions, LAST_RESORT},
     leaf_node::{MLS10, SUITE},
     limits,
@@ -104,11 +105,11 @@ impl KeyPackage {
             }
         }
         // A leaf from a key package is signed without a group and a place in it.
-        self.leaf_node.validate(&[], 0)?;
+        let key = PublicKey::new(self.signature_key())?;
+        self.leaf_node.validate_with(&key, &[], 0)?;
         let mut tbs = Writer::new();
         self.write_unsigned(&mut tbs);
-        crypto::verify(
-            self.signature_key(),
+        key.verify(
             "KeyPackageTBS",
             "key package",
             &tbs.finish(),

@@ -1,7 +1,8 @@
 //! Leaf nodes: a member's keys, credential and capabilities, signed by itself (RFC 9420, section 7.2).
 
 use crate::{
-    Hash, Key, MlsError, crypto,
+    Hash, Key, MlsError,
+    crypto::{self, PublicKey},
     extensions::{self, Extensions},
     limits,
     wire::{Reader, Writer},
@@ -103,19 +104,23 @@ impl LeafNode {
     /// # Errors
     /// If one of them isn't so.
     pub fn validate(&self, group_id: &[u8], index: u32) -> Result<(), MlsError> {
+        self.validate_with(&PublicKey::new(&self.signature_key)?, group_id, index)
+    }
+
+    /// The same with the leaf's signature key as it was read.
+    pub(crate) fn validate_with(
+        &self,
+        key: &PublicKey,
+        group_id: &[u8],
+        index: u32,
+    ) -> Result<(), MlsError> {
         self.capabilities.contain(self)?;
         let mut tbs = Writer::new();
         self.write_unsigned(&mut tbs);
         if !matches!(self.source, LeafNodeSource::KeyPackage(_)) {
             tbs.vector(group_id).u32(index);
         }
-        crypto::verify(
-            &self.signature_key,
-            "LeafNodeTBS",
-            "leaf node",
-            &tbs.finish(),
-            &self.signature,
-        )
+        key.verify("LeafNodeTBS", "leaf node", &tbs.finish(), &self.signature)
     }
 
     /// That it supports the extensions of a group and what they require (sections 7.3, 11.1).

@@ -28,7 +28,7 @@ pub use group_info::GroupInfo;
 pub use key_package::KeyPackage;
 pub use leaf_node::{Capabilities, LeafNode, LeafNodeSource, Lifetime};
 pub use message::Message;
-pub use tree::{MemoryTree, Node, NodeChange, Nodes};
+pub use tree::{MemoryTree, Node, NodeChange, Nodes, Occupied};
 pub use welcome::Welcome;
 
 /// A SHA-256 hash, which is the hash of the cipher suite.

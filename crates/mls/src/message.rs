@@ -4,7 +4,8 @@
 //! in the clear. All else is refused with the reason.
 
 use crate::{
-    Hash, Key, KeyPackage, MlsError, crypto,
+    Hash, KeyPackage, MlsError,
+    crypto::{self, PublicKey},
     group_info::GroupInfo,
     leaf_node::{MLS10, SUITE},
     limits,
@@ -185,19 +186,13 @@ impl<'a> CommitMessage<'a> {
     }
 
     /// Verifies the sender's signature, in the group's current context (section 6.1).
-    pub(crate) fn verify(&self, key: &Key, group_context: &[u8]) -> Result<(), MlsError> {
+    pub(crate) fn verify(&self, key: &PublicKey, group_context: &[u8]) -> Result<(), MlsError> {
         let mut tbs = Writer::new();
         tbs.u16(MLS10)
             .u16(WireFormat::PublicMessage as u16)
             .raw(self.content)
             .raw(group_context);
-        crypto::verify(
-            key,
-            "FramedContentTBS",
-            "commit",
-            &tbs.finish(),
-            &self.signature,
-        )
+        key.verify("FramedContentTBS", "commit", &tbs.finish(), &self.signature)
     }
 
     /// The confirmed transcript hash after it (section 8.2).
@@ -208,8 +203,22 @@ impl<'a> CommitMessage<'a> {
             .u16(WireFormat::PublicMessage as u16)
             .raw(self.content)
             .vector(&self.signature);
-        crypto::hash(&[&input.finish()])
+        crypto::hash(&input.finish())
     }
+}
+
+/// What MLSMessage(mls_private_message) with an application message of this group and epoch begins with: all before its
+/// authenticated data.
+#[must_use]
+pub fn application_header(group_id: &[u8], epoch: u64) -> Vec<u8> {
+    let mut header = Writer::new();
+    header
+        .u16(MLS10)
+        .u16(WireFormat::PrivateMessage as u16)
+        .vector(group_id)
+        .u64(epoch)
+        .u8(APPLICATION);
+    header.finish()
 }
 
 /// The body of an MLSMessage that must be of `expected`.

@@ -4,18 +4,20 @@
 //! numbered as in the RFC's array: leaf i is node 2i, parents stand between.
 //!
 //! Cost: a commit reads and hashes the direct paths of the leaves that it touches; each in the order of log n, when the tree is
-//! warm. Where it is blank the resolutions on the committer's copath are walked too, which are as long as the commit's ciphertexts
-//! are many. Doubling the tree gives each new node its hash, once.
+//! warm. Where it is blank, members are counted by bits; only parents that aren't blank are read for the resolutions on the
+//! committer's copath. Doubling the tree gives each new node its hash, once.
 
 mod check;
 mod math;
 mod memory;
 mod node;
+mod occupied;
 mod overlay;
 
 pub(crate) use check::check;
 pub use memory::MemoryTree;
 pub use node::{Node, ParentNode};
+pub use occupied::Occupied;
 pub(crate) use overlay::Overlay;
 
 use crate::{Hash, Key, wire::Writer};
@@ -34,16 +36,13 @@ pub trait Nodes {
     /// Whether any node has this encryption key.
     fn has_key(&self, key: &Key) -> bool;
 
-    /// The first blank leaf that is `from` or comes after it. Keepers of large trees have an index for this.
-    fn next_blank(&self, from: u32) -> Option<u32> {
-        (from..self.width()).find(|leaf| self.node(math::leaf(*leaf)).is_none())
-    }
-
-    /// The last leaf before `end` that isn't blank. Keepers of large trees have an index for this.
-    fn last_member(&self, end: u32) -> Option<u32> {
-        (0..end.min(self.width()))
-            .rev()
-            .find(|leaf| self.node(math::leaf(*leaf)).is_some())
+    /// Which nodes aren't blank. Keepers of large trees keep it beside them.
+    fn occupied(&self) -> Occupied {
+        let mut occupied = Occupied::none(self.width());
+        for index in 0..math::nodes(self.width()) {
+            occupied.set(index, self.node(index).is_some());
+        }
+        occupied
     }
 }
 
@@ -85,7 +84,7 @@ fn leaf_hash(index: u32, node: Option<&Node>) -> Hash {
     let mut input = Writer::new();
     input.u8(1).u32(index / 2);
     write_content(&mut input, node);
-    crate::crypto::hash(&[&input.finish()])
+    crate::crypto::hash(&input.finish())
 }
 
 /// The tree hash of a parent.
@@ -94,7 +93,7 @@ fn parent_tree_hash(node: Option<&Node>, left: &Hash, right: &Hash) -> Hash {
     input.u8(2);
     write_content(&mut input, node);
     input.vector(left).vector(right);
-    crate::crypto::hash(&[&input.finish()])
+    crate::crypto::hash(&input.finish())
 }
 
 /// `optional<LeafNode>` or `optional<ParentNode>`.
@@ -116,5 +115,5 @@ fn parent_hash(key: &Key, parent_hash: Option<&Hash>, original_sibling_tree_hash
         .vector(key)
         .vector(parent_hash.map_or(&[], |hash| hash))
         .vector(original_sibling_tree_hash);
-    crate::crypto::hash(&[&input.finish()])
+    crate::crypto::hash(&input.finish())
 }

@@ -6,6 +6,7 @@ mod access;
 mod commits;
 mod conversations;
 mod devices;
+mod layouts;
 mod model;
 mod packages;
 mod posts;

@@ -169,22 +169,25 @@ impl Authenticated {
 /// What stands for an entry in its conversation's log.
 #[must_use]
 pub fn entry_hash(conversation: u64, entry: &Entry) -> [u8; 32] {
+    let payload = Sha256::digest(&entry.payload).into();
+    Sha256::digest(entry_to_hash(conversation, entry, &payload)).into()
+}
+
+/// What [`entry_hash`] is the SHA-256 of, with the SHA-256 of the entry's payload.
+#[must_use]
+pub fn entry_to_hash(conversation: u64, entry: &Entry, payload: &[u8; 32]) -> Vec<u8> {
     let sender = entry.sender.as_slice();
-    Sha256::new()
-        .chain_update(ENTRY_DOMAIN)
-        .chain_update(conversation.to_be_bytes())
-        .chain_update(entry.index.to_be_bytes())
-        .chain_update(entry.epoch.to_be_bytes())
-        .chain_update(entry.at_ns.to_be_bytes())
-        // A principal has at most 29 bytes.
-        .chain_update([
-            entry.kind.number(),
-            u8::try_from(sender.len()).unwrap_or(u8::MAX),
-        ])
-        .chain_update(sender)
-        .chain_update(Sha256::digest(&entry.payload))
-        .finalize()
-        .into()
+    let mut bytes = Vec::with_capacity(128);
+    bytes.extend_from_slice(ENTRY_DOMAIN);
+    for number in [conversation, entry.index, entry.epoch, entry.at_ns] {
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    bytes.push(entry.kind.number());
+    // A principal has at most 29 bytes.
+    bytes.push(u8::try_from(sender.len()).unwrap_or(u8::MAX));
+    bytes.extend_from_slice(sender);
+    bytes.extend_from_slice(payload);
+    bytes
 }
 
 /// What stands for a welcome in its inbox.

@@ -1,40 +1,67 @@
-//! Many Merkle logs (RFC 9162, section 2.1) in one memory: of conversations, each of which may have three entries or a million.
+//! Many Merkle logs (RFC 9162, section 2.1), each entry with the bytes that it stands for: of conversations, of which one may have
+//! three entries and another one a million.
 //!
-//! The same tree as [`CertifiedLog`](crate::CertifiedLog)'s, kept in tiles of six levels instead of node by node, in a B-tree that
-//! all logs share:
+//! The same trees as [`CertifiedLog`](crate::CertifiedLog)'s, kept in pieces of four levels instead of node by node:
 //!
 //! ```text
-//! key    log (u64) │ level of the tile (u8) │ number of the tile (u64)
-//! value  roots of complete subtrees over 64^level entries each, in their order: 1 to 64 × 32 bytes
+//! first memory    B-tree: log (u64), level of the piece (u8), its number (u64) → where in the second memory it is (u64)
 //!
-//! level 1                  [ root 0..64 │ root 64..128 │ … ]
-//! level 0    [ leaf 0 … leaf 63 ] [ leaf 64 … leaf 127 ] [ leaf 128 …
+//! second memory
+//!  0               8         12        16          24            32
+//! ┌───────────────┬─────────┬─────────┬───────────┬─────────────┬──────────────────────────────────────┐
+//! │ "INDLOG-S"    │ version │ 0       │ end       │ appended    │ pieces and payloads as they came, to │
+//! │               │ u32 = 1 │ u32     │ u64       │ u64         │ the end                              │
+//! └───────────────┴─────────┴─────────┴───────────┴─────────────┴──────────────────────────────────────┘
+//!
+//! level 1   [ root 0..16 │ root 16..32 │ … ]           a piece has room for 16 roots of 32 bytes
+//! level 0   [ leaf 0 … leaf 15 ] [ leaf 16 …           or for 16 leaves of 40: leaf hash 32 │ payload 8
 //! ```
+//!
+//! Piece `number` of `level` has the roots of the complete subtrees over 16^level entries each, from the `16·number`-th on. A payload is
+//! told by its offset · 2²² + its length, little-endian like all numbers here.
 //!
 //! What else there is of a log, its size and its peaks, is its [`Head`]: small enough to stand in a certified leaf, where whoever
 //! owns the log keeps it.
 //!
 //! Invariants
-//! - A tile holds what the head of its log says; what may stand behind that is nobody's, and is written over. So an append is undone by
-//!   keeping the earlier head.
-//! - Nodes between the levels of tiles follow from them.
+//! - A piece holds what the head of its log says; what may stand behind that is nobody's, and is written over. So an append is undone
+//!   by keeping the earlier head, and costs its bytes.
+//! - Nodes between the levels of pieces follow from them.
+//! - What an error is returned for has changed nothing. Opening writes nothing but to an empty memory.
 //!
-//! Cost, for `n` entries: to append, one tile read and written, 3 compressions on average; every 64th time a tile more. A proof reads a
-//! tile for each level of tiles, and hashes at most 64 nodes of each. An entry takes 33 bytes, and its share of its tile's slot.
+//! Cost, for `n` entries: to append, one look into the B-tree and three writes, 3 compressions on average; every 16th time a new piece
+//! more. A proof reads a piece for each of its nodes, and hashes at most 16 nodes of it. An entry takes its payload, 40 bytes, and 5 of
+//! what lies above it.
 
-use ic_stable_structures::{Memory, StableBTreeMap, Storable, storable::Bound};
-use std::borrow::Cow;
+use ic_stable_structures::{Memory, StableBTreeMap};
 
 use super::error::check_bound;
-use super::{LogError, hash, proofs};
+use super::region::{self, Kind, Region};
+use super::{LogError, MAX_PAYLOAD, OpenError, hash, proofs};
 use crate::Hash;
 
-/// Levels of the tree in a tile.
-const HEIGHT: u32 = 6;
-/// Hashes in a full tile.
-const WIDTH: usize = 1 << HEIGHT;
+/// Levels of the tree in a piece.
+const HEIGHT: u32 = 4;
+/// Hashes in a full piece.
+const WIDTH: u64 = 1 << HEIGHT;
+/// Bytes of a leaf and its payload's place, and of a root above.
+const LEAF: u64 = 40;
+const ROOT: u64 = 32;
+/// More than one append takes beside its payload: a piece of leaves, and one of roots at each level.
+const ROOM: u64 = WIDTH * (LEAF + 15 * ROOT);
+/// Where pieces and payloads begin.
+const BEGIN: u64 = region::header_bytes(2);
 
-/// Log, level of the tile, its number.
+const LENGTH_BITS: u32 = 22;
+/// The highest end whose offset has room beside a length: 4 TiB.
+const MAX_END: u64 = 1 << (u64::BITS - LENGTH_BITS);
+
+const KIND: Kind = Kind {
+    name: "shared logs",
+    magic: *b"INDLOG-S",
+};
+
+/// Log, level of the piece, its number.
 type Key = (u64, u8, u64);
 
 /// Size and peaks of a log.
@@ -47,30 +74,12 @@ pub struct Head {
 
 /// Logs by numbers that their owner gives them.
 pub struct SharedLogs<M: Memory> {
-    tiles: StableBTreeMap<Key, Tile, M>,
-}
-
-/// Hashes one behind the other.
-#[derive(Clone, Debug)]
-struct Tile(Vec<u8>);
-
-impl Storable for Tile {
-    const BOUND: Bound = Bound::Bounded {
-        max_size: 2_048,
-        is_fixed_size: false,
-    };
-
-    fn to_bytes(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.0)
-    }
-
-    fn into_bytes(self) -> Vec<u8> {
-        self.0
-    }
-
-    fn from_bytes(bytes: Cow<'_, [u8]>) -> Self {
-        Self(bytes.into_owned())
-    }
+    index: StableBTreeMap<Key, u64, M>,
+    region: Region<M>,
+    /// Where the next piece or payload goes.
+    end: u64,
+    /// Entries of all logs.
+    appended: u64,
 }
 
 impl Head {
@@ -134,19 +143,57 @@ impl Head {
 }
 
 impl<M: Memory> SharedLogs<M> {
-    /// What is in `memory`; no logs, if it is empty.
-    #[must_use]
-    pub fn open(memory: M) -> Self {
-        Self {
-            tiles: StableBTreeMap::init(memory),
-        }
+    /// What is in these memories; no logs, if the second one is empty.
+    ///
+    /// # Errors
+    /// [`OpenError`] for a memory that is another one's, or can't grow.
+    pub fn open(index: M, data: M) -> Result<Self, OpenError> {
+        let is_new = data.size() == 0;
+        let region = Region::new(data, KIND);
+        let [end, appended] = if is_new {
+            region
+                .grow_to(BEGIN)
+                .map_err(|_| OpenError::Empty { memory: KIND.name })?;
+            region.write_header([BEGIN, 0]);
+            [BEGIN, 0]
+        } else {
+            let [end, appended] = region.fields()?;
+            region.check("end", end, region.bytes().min(MAX_END))?;
+            [end, appended]
+        };
+        Ok(Self {
+            index: StableBTreeMap::init(index),
+            region,
+            end,
+            appended,
+        })
     }
 
-    /// Appends an entry to the log with this number and head, and returns its index.
-    pub fn append(&mut self, log: u64, head: &mut Head, entry: &Hash) -> u64 {
+    /// Appends an entry to the log with this number and head, with the bytes that it stands for, and returns its index.
+    ///
+    /// # Errors
+    /// [`LogError::AboveBound`] for a payload of more than [`MAX_PAYLOAD`] bytes; [`LogError::OutOfMemory`].
+    pub fn append(
+        &mut self,
+        log: u64,
+        head: &mut Head,
+        entry: &Hash,
+        payload: &[u8],
+    ) -> Result<u64, LogError> {
+        let length = payload.len() as u64;
+        check_bound("length of the payload", length, MAX_PAYLOAD as u64)?;
+        let most = self.end + length + ROOM;
+        check_bound("end of the payloads", most, MAX_END)?;
+        self.region.grow_to(most)?;
+
         let index = head.size;
         let mut node = hash::leaf(entry);
-        self.put(log, 0, index, &node);
+        let mut leaf = [0; LEAF as usize];
+        leaf[..32].copy_from_slice(&node);
+        leaf[32..].copy_from_slice(&(self.end << LENGTH_BITS | length).to_le_bytes());
+        self.region.write(self.end, payload);
+        self.end += length;
+        self.put((log, 0, index >> HEIGHT), index % WIDTH, &leaf);
         for level in 1..=index.trailing_ones() {
             // There is a peak for each bit that is set.
             let Some(left) = head.peaks.pop() else {
@@ -154,12 +201,45 @@ impl<M: Memory> SharedLogs<M> {
             };
             node = hash::parent(&left, &node);
             if level % HEIGHT == 0 {
-                self.put(log, level / HEIGHT, index >> level, &node);
+                let above = index >> level;
+                let key = key(log, level / HEIGHT, above >> HEIGHT);
+                self.put(key, above % WIDTH, &node);
             }
         }
         head.peaks.push(node);
         head.size += 1;
-        index
+        self.appended += 1;
+        self.region.write_fields(0, [self.end, self.appended]);
+        Ok(index)
+    }
+
+    /// Entries that were ever appended, to all logs.
+    #[must_use]
+    pub fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// The payloads of a log from entry `from` on, in their order. They end early only if the memory is damaged.
+    pub fn payloads(&self, log: u64, head: &Head, from: u64) -> impl Iterator<Item = Vec<u8>> {
+        let mut piece = None;
+        let payloads = (from..head.size).map(move |index| {
+            let number = index >> HEIGHT;
+            let offset = match piece {
+                Some((known, offset)) if known == number => offset,
+                _ => self.index.get(&(log, 0, number))?,
+            };
+            piece = Some((number, offset));
+            let place = u64::from_le_bytes(self.region.read(offset + LEAF * (index % WIDTH) + 32));
+            let length = usize::try_from(place & ((1 << LENGTH_BITS) - 1)).ok()?;
+            Some(self.region.read_vec(place >> LENGTH_BITS, length))
+        });
+        payloads.map_while(|payload| payload)
+    }
+
+    /// The payload of an entry.
+    #[must_use]
+    pub fn payload(&self, log: u64, head: &Head, index: u64) -> Option<Vec<u8>> {
+        self.payloads(log, head, index).next()
     }
 
     /// Proof that entry `index` is among the first `size` (RFC 9162, section 2.1.3.1).
@@ -208,13 +288,17 @@ impl<M: Memory> SharedLogs<M> {
         proofs::tree(start, end, |level, index| self.node(log, level, index))
     }
 
-    /// The root of subtree `index` of `level`, which is complete.
+    /// The root of subtree `index` of `level`, which is complete. Zeros, which prove nothing, if the memory is damaged.
     fn node(&self, log: u64, level: u32, index: u64) -> Hash {
         let below = level % HEIGHT;
         let first = index << below;
-        let hashes = self.tile(log, level / HEIGHT, first >> HEIGHT);
-        let at = place(first);
-        let mut row: Vec<Hash> = hashes.as_chunks::<32>().0[at..at + (1 << below)].to_vec();
+        let key = key(log, level / HEIGHT, first >> HEIGHT);
+        let Some(offset) = self.index.get(&key) else {
+            return Hash::default();
+        };
+        let mut row: Vec<Hash> = (first..first + (1 << below))
+            .map(|index| self.region.read(offset + stride(key) * (index % WIDTH)))
+            .collect();
         while let [_, _, ..] = row[..] {
             row = row
                 .as_chunks::<2>()
@@ -226,34 +310,31 @@ impl<M: Memory> SharedLogs<M> {
         row[0]
     }
 
-    /// Puts the root of subtree `index` of a level of tiles behind those before it.
-    fn put(&mut self, log: u64, level: u32, index: u64, node: &Hash) {
-        let number = index >> HEIGHT;
-        let mut tile = match place(index) {
-            0 => Vec::with_capacity(32),
-            _ => self.tile(log, level, number),
+    /// Writes what stands at `place` of a piece. The piece is new if it is the first there.
+    fn put(&mut self, key: Key, place: u64, hash: &[u8]) {
+        let known = if place == 0 {
+            None
+        } else {
+            self.index.get(&key)
         };
-        // What is behind the head is of an append whose owner kept the earlier head.
-        tile.truncate(32 * place(index));
-        tile.extend_from_slice(node);
-        self.tiles.insert(key(log, level, number), Tile(tile));
-    }
-
-    fn tile(&self, log: u64, level: u32, number: u64) -> Vec<u8> {
-        let tile = self.tiles.get(&key(log, level, number));
-        tile.map_or_else(Vec::new, |Tile(hashes)| hashes)
+        let offset = known.unwrap_or_else(|| {
+            let offset = self.end;
+            self.index.insert(key, offset);
+            self.end += WIDTH * stride(key);
+            offset
+        });
+        self.region.write(offset + place * stride(key), hash);
     }
 }
 
 fn key(log: u64, level: u32, number: u64) -> Key {
-    // A log of 2^64 entries has 11 levels of tiles.
+    // A log of 2^64 entries has 16 levels of pieces.
     (log, u8::try_from(level).unwrap_or(u8::MAX), number)
 }
 
-/// Where in its tile a subtree is.
-fn place(index: u64) -> usize {
-    // Less than `WIDTH`.
-    usize::try_from(index % WIDTH as u64).unwrap_or(0)
+/// From one hash of a piece to the next.
+fn stride((_, level, _): Key) -> u64 {
+    if level == 0 { LEAF } else { ROOT }
 }
 
 #[cfg(test)]
@@ -268,29 +349,39 @@ mod tests {
         crate::sha256::digest(&[log.to_be_bytes(), index.to_be_bytes()].concat())
     }
 
+    fn payload(log: u64, index: u64) -> Vec<u8> {
+        vec![log.to_le_bytes()[0]; usize::try_from(index % 50).unwrap()]
+    }
+
+    fn opened([index, data]: &[VectorMemory; 2]) -> SharedLogs<VectorMemory> {
+        SharedLogs::open(index.clone(), data.clone()).unwrap()
+    }
+
     /// Appends to a log of its own and to one among others.
     struct Both {
         alone: CertifiedLog<VectorMemory>,
-        memory: VectorMemory,
+        memories: [VectorMemory; 2],
         shared: SharedLogs<VectorMemory>,
         heads: [Head; 3],
     }
 
     impl Both {
         fn of(entries: u64) -> Self {
-            let memory = VectorMemory::default();
+            let memories = [VectorMemory::default(), VectorMemory::default()];
             let mut both = Self {
                 alone: CertifiedLog::create(VectorMemory::default(), VectorMemory::default())
                     .unwrap(),
-                shared: SharedLogs::open(memory.clone()),
-                memory,
+                shared: opened(&memories),
+                memories,
                 heads: Default::default(),
             };
             for index in 0..entries {
                 for log in 0..3 {
                     let entry = entry(log, index);
                     let head = &mut both.heads[usize::try_from(log).unwrap()];
-                    assert_eq!(both.shared.append(log, head, &entry), index);
+                    let payload = payload(log, index);
+                    let appended = both.shared.append(log, head, &entry, &payload);
+                    assert_eq!(appended, Ok(index));
                     if log == 1 {
                         both.alone.append(&entry, b"").unwrap();
                     }
@@ -303,15 +394,30 @@ mod tests {
     #[test]
     fn a_log_among_others_is_the_log_that_it_would_be_alone() {
         for entries in [
-            0, 1, 2, 63, 64, 65, 127, 128, 200, 4_095, 4_096, 4_097, 5_000,
+            0, 1, 2, 15, 16, 17, 127, 255, 256, 257, 4_095, 4_096, 4_097, 5_000,
         ] {
             let both = Both::of(entries);
             let head = &both.heads[1];
             assert_eq!(head.size(), entries);
             assert_eq!(head.root(), both.alone.root());
             assert_eq!(head.peaks, both.alone.peaks());
-            let reopened = SharedLogs::open(both.memory.clone());
-            for size in [0, 1, 64, 65, 100, 4_000, 4_096, 4_999, entries] {
+            let reopened = opened(&both.memories);
+            for (log, head) in (0..).zip(&both.heads) {
+                for from in [
+                    0,
+                    1,
+                    15,
+                    16,
+                    17,
+                    entries.saturating_sub(1),
+                    entries,
+                    u64::MAX,
+                ] {
+                    let expected = (from..entries).map(|index| payload(log, index));
+                    assert!(reopened.payloads(log, head, from).eq(expected), "{from}");
+                }
+            }
+            for size in [0, 1, 15, 16, 17, 64, 65, 100, 4_000, 4_096, 4_999, entries] {
                 let expected = both.alone.root_at(size);
                 assert_eq!(reopened.root_at(1, head, size), expected, "{size}");
                 for index in [0, 1, 63, 64, 99, 4_095, 4_096, size.saturating_sub(1)] {
@@ -335,18 +441,59 @@ mod tests {
         let mut both = Both::of(127);
         for _ in 0..2 {
             let mut dropped = both.heads[1].clone();
-            both.shared.append(1, &mut dropped, &[9; 32]);
+            both.shared
+                .append(1, &mut dropped, &[9; 32], b"dropped")
+                .unwrap();
         }
         for index in 127..130 {
             let entry = entry(1, index);
-            both.shared.append(1, &mut both.heads[1], &entry);
+            let payload = payload(1, index);
+            both.shared
+                .append(1, &mut both.heads[1], &entry, &payload)
+                .unwrap();
             both.alone.append(&entry, b"").unwrap();
         }
         assert_eq!(both.heads[1].root(), both.alone.root());
+        let payloads = both.shared.payloads(1, &both.heads[1], 127);
+        assert!(payloads.eq((127..130).map(|index| payload(1, index))));
         assert_eq!(
             both.shared.inclusion(1, &both.heads[1], 127, 130),
             both.alone.inclusion(127, 130)
         );
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing_and_foreign_memories_are() {
+        let mut both = Both::of(20);
+        let head = both.heads[1].clone();
+        let mut refused = head.clone();
+        let long = vec![0; MAX_PAYLOAD + 1];
+        let bound = both.shared.append(1, &mut refused, &[9; 32], &long);
+        assert!(
+            matches!(bound, Err(LogError::AboveBound { .. })),
+            "{bound:?}"
+        );
+        assert_eq!(refused, head);
+        let longest = &long[1..];
+        assert_eq!(
+            both.shared.append(1, &mut refused, &[9; 32], longest),
+            Ok(20)
+        );
+        assert_eq!(
+            both.shared.payload(1, &refused, 20).as_deref(),
+            Some(longest)
+        );
+        assert_eq!(both.shared.payload(1, &refused, 21), None);
+
+        let [index, data] = both.memories;
+        for (offset, byte) in [(0, b'X'), (8, 2), (23, 1)] {
+            let damaged = VectorMemory::default();
+            damaged.borrow_mut().extend_from_slice(&data.borrow());
+            damaged.write(offset, &[byte]);
+            let before = damaged.borrow().clone();
+            assert!(SharedLogs::open(index.clone(), damaged.clone()).is_err());
+            assert!(*damaged.borrow() == before);
+        }
     }
 
     #[test]

@@ -8,7 +8,12 @@ use indus_api::icrc3::Value;
 use indus_certified::{Hash, sha256};
 use serde_bytes::ByteBuf;
 
-const VERSION: u8 = 1;
+use super::event::HEADER;
+
+/// Stored with all of `tx`.
+const WHOLE: u8 = 1;
+/// Stored without [`HEADER`], which `tx` begins with.
+const SHORT: u8 = 2;
 
 /// SHA-256 of the names of the fields, in the order in which a map's hash takes them.
 const TS: Hash = [
@@ -67,12 +72,16 @@ impl Block {
     /// As it is stored.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(10 + self.kind.len() + 32 + self.tx.len());
-        bytes.push(VERSION);
+        let (version, tx) = match self.tx.strip_prefix(HEADER) {
+            Some(rest) => (SHORT, rest),
+            None => (WHOLE, &self.tx[..]),
+        };
+        bytes.push(version);
         bytes.extend_from_slice(&self.time_ns.to_le_bytes());
         bytes.push(u8::try_from(self.kind.len()).unwrap_or(u8::MAX));
         bytes.extend_from_slice(self.kind.as_bytes());
         bytes.extend(self.previous.iter().flatten());
-        bytes.extend_from_slice(&self.tx);
+        bytes.extend_from_slice(tx);
         bytes
     }
 
@@ -88,11 +97,16 @@ impl Block {
             let (previous, tx) = rest.split_first_chunk()?;
             (Some(*previous), tx)
         };
-        (version == VERSION).then_some(Self {
+        let tx = match version {
+            WHOLE => tx.to_vec(),
+            SHORT => [HEADER, tx].concat(),
+            _ => return None,
+        };
+        Some(Self {
             kind: String::from_utf8(kind.to_vec()).ok()?,
             time_ns: u64::from_le_bytes(*time_ns),
             previous,
-            tx: tx.to_vec(),
+            tx,
         })
     }
 
@@ -176,14 +190,24 @@ mod tests {
             time_ns: u64,
             previous: Option<Hash>,
             tx in proptest::collection::vec(any::<u8>(), 0..300),
+            is_event: bool,
         ) {
+            let tx = if is_event { [HEADER, &tx].concat() } else { tx };
+            let (length, left_out) = (tx.len(), if is_event { HEADER.len() } else { 0 });
+            let (fixed, hash) = (10 + kind.len(), if previous.is_some() { 32 } else { 0 });
             let block = Block { kind, time_ns, previous, tx };
             prop_assert_eq!(block.hash(), oracle(&block.to_value()).hash());
             let index = u64::from(previous.is_some());
             let bytes = block.to_bytes();
-            prop_assert_eq!(Block::from_bytes(index, &bytes), Some(block));
+            prop_assert_eq!(bytes.len(), fixed + hash + length - left_out);
+            prop_assert_eq!(Block::from_bytes(index, &bytes), Some(block.clone()));
+            // As it was stored before.
+            let mut whole = bytes[..fixed + hash].to_vec();
+            whole[0] = WHOLE;
+            whole.extend_from_slice(&block.tx);
+            prop_assert_eq!(Block::from_bytes(index, &whole), Some(block));
             let mut newer = bytes;
-            newer[0] += 1;
+            newer[0] = SHORT + 1;
             prop_assert_eq!(Block::from_bytes(index, &newer), None);
         }
 

@@ -180,8 +180,14 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor.visit_string(self.input.text()?.to_owned())
     }
 
-    /// A principal: nothing else that is stored asks for bytes so.
+    /// A principal, or bytes of a number that is known.
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if let TypeInner::Vec(element) = self.ty.as_ref()
+            && *element.as_ref() == TypeInner::Nat8
+        {
+            let length = self.input.length()?;
+            return visitor.visit_borrowed_bytes(self.input.take(length)?);
+        }
         self.is(&TypeInner::Principal)?;
         if self.input.byte()? != 1 {
             return Err(Unread);

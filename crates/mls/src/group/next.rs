@@ -6,6 +6,7 @@ use super::{Accepted, Added, GroupState, Removed};
 use crate::{
     GroupInfo, Key, KeyPackage, LeafNode, LeafNodeSource, MlsError, Nodes,
     commit::{Commit, Proposal, UpdatePath},
+    crypto::PublicKey,
     group_info::GroupContext,
     message::CommitMessage,
     tree::Overlay,
@@ -43,7 +44,8 @@ pub fn commit(
         return Err(MlsError::TreeOfState);
     }
     let sender_before = tree.member(message.sender)?;
-    message.verify(&sender_before.signature_key, &context.to_bytes())?;
+    let key = PublicKey::new(&sender_before.signature_key)?;
+    message.verify(&key, &context.to_bytes())?;
 
     let Commit { proposals, path } = Commit::from_bytes(message.commit)?;
     let (removes, adds) = sort(proposals, message.sender, nodes.width())?;
@@ -55,7 +57,7 @@ pub fn commit(
         key_package.leaf_node.supports(&context.extensions)?;
     }
     if let Some(path) = &path {
-        check_leaf(path, &sender_before, message.sender, &context)?;
+        check_leaf(path, &sender_before, message.sender, &context, &key)?;
     }
     check_keys(nodes, &adds, path.as_ref())?;
 
@@ -85,12 +87,14 @@ pub fn commit(
         ),
         ..context
     };
-    check_group_info(&group_info, &expected, &message, &sender_after)?;
-    let (width, changes) = tree.finish();
+    let key = key.or(&sender_after.signature_key)?;
+    check_group_info(&group_info, &expected, &message, &key)?;
+    let (width, changes, occupied) = tree.finish();
     Ok(Accepted {
         state: GroupState::new(&expected, message.confirmation_tag),
         changes,
         width,
+        occupied,
         sender: message.sender,
         sender_before,
         sender_after,
@@ -135,6 +139,7 @@ fn check_leaf(
     before: &LeafNode,
     sender: u32,
     context: &GroupContext,
+    key: &PublicKey,
 ) -> Result<(), MlsError> {
     let leaf = &path.leaf_node;
     if !matches!(leaf.source, LeafNodeSource::Commit(_)) {
@@ -144,7 +149,8 @@ fn check_leaf(
         return Err(MlsError::PathIdentity);
     }
     leaf.supports(&context.extensions)?;
-    leaf.validate(&context.group_id, sender)
+    let key = key.or(&leaf.signature_key)?;
+    leaf.validate_with(&key, &context.group_id, sender)
 }
 
 /// Encryption keys are new, and signature keys of those who are added and of the path's leaf differ. Stricter than the RFC, which
@@ -183,7 +189,7 @@ fn check_group_info(
     group_info: &GroupInfo,
     expected: &GroupContext,
     message: &CommitMessage<'_>,
-    sender: &LeafNode,
+    key: &PublicKey,
 ) -> Result<(), MlsError> {
     let context = &group_info.group_context;
     let differs = |what| Err(MlsError::GroupInfo(what));
@@ -208,5 +214,5 @@ fn check_group_info(
     if group_info.signer != message.sender {
         return Err(MlsError::GroupInfoSigner(group_info.signer));
     }
-    group_info.verify(&sender.signature_key)
+    group_info.verify_with(key)
 }

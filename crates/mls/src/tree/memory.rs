@@ -1,8 +1,8 @@
 //! A tree in memory: all nodes with their hashes, and which keys are in use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{Node, NodeChange, Nodes, check, leaf_hash, math, parent_tree_hash};
+use super::{Node, NodeChange, Nodes, Occupied, check, leaf_hash, math, parent_tree_hash};
 use crate::{Hash, Key, MlsError, limits, wire::Reader};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,8 +11,7 @@ pub struct MemoryTree {
     nodes: Vec<Option<Node>>,
     hashes: Vec<Hash>,
     keys: BTreeMap<Key, u32>,
-    blank: BTreeSet<u32>,
-    members: BTreeSet<u32>,
+    occupied: Occupied,
 }
 
 impl MemoryTree {
@@ -68,7 +67,7 @@ impl MemoryTree {
         self.width = width;
         self.nodes.resize(math::nodes(width) as usize, None);
         self.hashes.resize(math::nodes(width) as usize, [0; 32]);
-        self.blank.retain(|leaf| *leaf < width);
+        self.occupied.resize(width);
         // Keys that move to another node are forgotten first.
         for change in changes {
             self.set(change.index, None);
@@ -86,6 +85,7 @@ impl MemoryTree {
             width,
             nodes: vec![None; nodes.len()],
             hashes: vec![[0; 32]; nodes.len()],
+            occupied: Occupied::none(width),
             ..Self::default()
         };
         for (index, node) in (0..).zip(nodes) {
@@ -113,15 +113,7 @@ impl MemoryTree {
     }
 
     fn set(&mut self, index: u32, node: Option<Node>) {
-        if index.is_multiple_of(2) {
-            let (to, from) = if node.is_some() {
-                (&mut self.members, &mut self.blank)
-            } else {
-                (&mut self.blank, &mut self.members)
-            };
-            from.remove(&(index / 2));
-            to.insert(index / 2);
-        }
+        self.occupied.set(index, node.is_some());
         if let Some(before) = self.get(index).map(|node| *node.encryption_key())
             && self.keys.get(&before) == Some(&index)
         {
@@ -153,11 +145,7 @@ impl Nodes for MemoryTree {
         self.keys.contains_key(key)
     }
 
-    fn next_blank(&self, from: u32) -> Option<u32> {
-        self.blank.range(from..).next().copied()
-    }
-
-    fn last_member(&self, end: u32) -> Option<u32> {
-        self.members.range(..end).next_back().copied()
+    fn occupied(&self) -> Occupied {
+        self.occupied.clone()
     }
 }

@@ -1,18 +1,16 @@
 //! A tree with the changes of a commit on top, while it is tried (RFC 9420, sections 7.5 to 7.9).
 //!
 //! Invariants: `dirty` contains each changed node and all its ancestors; a hash is in `hashes` only if nothing below it has
-//! changed since. Nodes beyond those of the tree below have no hash there, so each of them is hashed here. Removals come before
-//! additions, so that no leaf before `blank_from` becomes blank again.
+//! changed since. Nodes beyond those of the tree below have no hash there, so each of them is hashed here.
 //!
 //! The tree is cut down once, when all proposals are applied, and not after each removal: the right half that goes is empty, so
 //! its nodes are blank, and an Add takes the same leaf whether the blank ones are there or come back.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Node, NodeChange, Nodes, ParentNode, leaf_hash, math, parent_hash, parent_tree_hash};
+use super::{
+    Node, NodeChange, Nodes, Occupied, ParentNode, leaf_hash, math, parent_hash, parent_tree_hash,
+};
 use crate::{Hash, LeafNode, MlsError, commit::UpdatePath, limits};
 
 pub(crate) struct Overlay<'a> {
@@ -21,12 +19,7 @@ pub(crate) struct Overlay<'a> {
     changed: BTreeMap<u32, Option<Node>>,
     dirty: BTreeSet<u32>,
     hashes: BTreeMap<u32, Hash>,
-    /// Leaves whose member was removed.
-    gone: BTreeSet<u32>,
-    /// Leaves that got a member.
-    placed: BTreeSet<u32>,
-    /// No leaf before it is blank.
-    blank_from: u32,
+    occupied: Occupied,
 }
 
 impl<'a> Overlay<'a> {
@@ -37,9 +30,7 @@ impl<'a> Overlay<'a> {
             changed: BTreeMap::new(),
             dirty: BTreeSet::new(),
             hashes: BTreeMap::new(),
-            gone: BTreeSet::new(),
-            placed: BTreeSet::new(),
-            blank_from: 0,
+            occupied: below.occupied(),
         }
     }
 
@@ -58,8 +49,6 @@ impl<'a> Overlay<'a> {
     /// Blanks a member's leaf and direct path, and returns it (section 7.8 cuts the tree down, which [`Self::truncate`] does).
     pub(crate) fn remove(&mut self, leaf: u32) -> Result<LeafNode, MlsError> {
         let member = self.member(leaf)?;
-        self.gone.insert(leaf);
-        self.blank_from = self.blank_from.min(leaf);
         self.set(math::leaf(leaf), None);
         for step in math::direct_path(math::leaf(leaf), self.width) {
             self.set(step.node, None);
@@ -69,7 +58,7 @@ impl<'a> Overlay<'a> {
 
     /// Puts a new member at the first blank leaf, and returns its index (section 7.7).
     pub(crate) fn add(&mut self, member: LeafNode) -> Result<u32, MlsError> {
-        let leaf = match self.next_blank() {
+        let leaf = match self.occupied.first_blank(self.width) {
             Some(leaf) => leaf,
             None => {
                 let leaf = self.width;
@@ -78,11 +67,10 @@ impl<'a> Overlay<'a> {
                     width if width < limits::LEAVES => 2 * width,
                     _ => return Err(MlsError::TreeFull),
                 };
+                self.occupied.resize(self.width);
                 leaf
             }
         };
-        self.placed.insert(leaf);
-        self.blank_from = leaf + 1;
         self.set(math::leaf(leaf), Some(Node::Leaf(Box::new(member))));
         for step in math::direct_path(math::leaf(leaf), self.width) {
             if let Some(Node::Parent(mut parent)) = self.node(step.node)
@@ -97,10 +85,11 @@ impl<'a> Overlay<'a> {
 
     /// Halves the tree while its right half is empty.
     pub(crate) fn truncate(&mut self) -> Result<(), MlsError> {
-        let last = self.last_member(0..self.width).ok_or(MlsError::TreeShape)?;
+        let last = self.occupied.last_member().ok_or(MlsError::TreeShape)?;
         while self.width > 1 && last < self.width / 2 {
             self.width /= 2;
         }
+        self.occupied.resize(self.width);
         Ok(())
     }
 
@@ -115,7 +104,8 @@ impl<'a> Overlay<'a> {
         let steps: Vec<_> = math::direct_path(math::leaf(sender), self.width).collect();
         let filtered: Vec<_> = steps
             .iter()
-            .filter(|step| self.has_member(step.copath))
+            // Its resolution isn't empty: no parent is left without a member, since the last one that goes blanks it.
+            .filter(|step| self.occupied.members(step.copath) > 0)
             .collect();
         if filtered.len() != path.nodes.len() {
             return Err(MlsError::PathLength {
@@ -168,8 +158,8 @@ impl<'a> Overlay<'a> {
         self.hash(math::root(self.width))
     }
 
-    /// The new width, and all that has changed in a tree of it.
-    pub(crate) fn finish(mut self) -> (u32, Vec<NodeChange>) {
+    /// The new width, all that has changed in a tree of it, and which of its nodes aren't blank.
+    pub(crate) fn finish(mut self) -> (u32, Vec<NodeChange>, Occupied) {
         self.root_hash();
         let end = math::nodes(self.width);
         let new = math::nodes(self.below.width())..end;
@@ -182,7 +172,7 @@ impl<'a> Overlay<'a> {
                 hash: self.hash(index),
             })
             .collect();
-        (self.width, changes)
+        (self.width, changes, self.occupied)
     }
 
     fn node(&self, index: u32) -> Option<Node> {
@@ -198,12 +188,16 @@ impl<'a> Overlay<'a> {
     }
 
     fn set(&mut self, index: u32, node: Option<Node>) {
+        self.occupied.set(index, node.is_some());
         self.changed.insert(index, node);
-        self.dirty.insert(index);
-        self.hashes.remove(&index);
-        for step in math::direct_path(index, self.width) {
-            self.dirty.insert(step.node);
-            self.hashes.remove(&step.node);
+        let path = math::direct_path(index, self.width).map(|step| step.node);
+        for node in std::iter::once(index).chain(path) {
+            let is_new = self.dirty.insert(node);
+            let had_hash = self.hashes.remove(&node).is_some();
+            if !is_new && !had_hash {
+                // Nor has anything above it one.
+                break;
+            }
         }
     }
 
@@ -226,59 +220,25 @@ impl<'a> Overlay<'a> {
         hash
     }
 
-    /// Whether there is a member below a node, which is whether its resolution isn't empty: no parent is left without a member,
-    /// since the last one that goes blanks it.
-    fn has_member(&self, index: u32) -> bool {
-        self.last_member(math::leaves(index)).is_some()
-    }
-
     /// Takes the length of a node's resolution, without the leaves in `added`, from what is `left`, until none is (section 4.1.1).
     /// As deep as the tree is high.
     fn count_resolution(&self, index: u32, added: &BTreeSet<u32>, left: &mut Option<u32>) {
         if left.is_none() {
             return;
         }
-        let length = match self.node(index) {
-            Some(Node::Leaf(_)) => usize::from(!added.contains(&(index / 2))),
-            Some(Node::Parent(parent)) => {
-                let unmerged = parent.unmerged_leaves.iter();
-                1 + unmerged.filter(|leaf| !added.contains(leaf)).count()
+        let length = if self.occupied.parents(index) == 0 {
+            let added = added.range(math::leaves(index)).count();
+            self.occupied.members(index).saturating_sub(count(added))
+        } else if let Some(Node::Parent(parent)) = self.node(index) {
+            let unmerged = parent.unmerged_leaves.iter();
+            1 + count(unmerged.filter(|leaf| !added.contains(leaf)).count())
+        } else {
+            for child in math::children(index).into_iter().flatten() {
+                self.count_resolution(child, added, left);
             }
-            None => {
-                for child in math::children(index).into_iter().flatten() {
-                    if self.has_member(child) {
-                        self.count_resolution(child, added, left);
-                    }
-                }
-                0
-            }
+            0
         };
-        *left = left.and_then(|left| left.checked_sub(count(length)));
-    }
-
-    fn next_blank(&self) -> Option<u32> {
-        let from = self.blank_from;
-        let gone = self.gone.range(from..).next().copied();
-        // Leaves that the tree has grown by come last.
-        let new = Some(from.max(self.below.width())).filter(|leaf| *leaf < self.width);
-        gone.into_iter()
-            .chain(self.below.next_blank(from))
-            .chain(new)
-            .min()
-    }
-
-    /// The last of these leaves that isn't blank.
-    fn last_member(&self, leaves: Range<u32>) -> Option<u32> {
-        let mut end = leaves.end;
-        let below = loop {
-            match self.below.last_member(end) {
-                Some(leaf) if !leaves.contains(&leaf) => break None,
-                Some(leaf) if self.gone.contains(&leaf) => end = leaf,
-                last => break last,
-            }
-        };
-        let placed = self.placed.range(leaves).next_back().copied();
-        placed.max(below)
+        *left = left.and_then(|left| left.checked_sub(length));
     }
 }
 

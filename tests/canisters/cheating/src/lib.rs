@@ -36,8 +36,9 @@ fn cheat_append(
         let known = state.conversation(conversation)?;
         let mut head = history::head(&known)?;
         let entry = history::next(context, &head, kind, epoch, sender, payload);
-        history::append(state, conversation, &mut head, &entry);
-        history::keep(state, conversation, &entry);
+        let group = state.group(conversation)?;
+        let place = (conversation, &group.mls.group_id[..]);
+        history::append(state, place, &mut head, &entry)?;
         certify(state, context, known, &head)
     })
 }
@@ -51,15 +52,12 @@ fn cheat_rewrite(conversation: u64, order: Vec<u64>) -> Result<(), Error> {
             .iter()
             .map(|index| history::read(state, conversation, *index))
             .collect::<Result<Vec<_>, _>>()?;
-        let size = history::head(&known)?.size();
-        for index in 0..size {
-            state.entries.remove(&(conversation, index));
-        }
+        let group = state.group(conversation)?;
+        let place = (conversation, &group.mls.group_id[..]);
         let mut head = Head::default();
         for mut entry in entries {
             entry.index = head.size();
-            history::append(state, conversation, &mut head, &entry);
-            history::keep(state, conversation, &entry);
+            history::append(state, place, &mut head, &entry)?;
         }
         certify(state, context, known, &head)
     })
