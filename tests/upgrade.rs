@@ -4,19 +4,23 @@
 #![allow(clippy::unwrap_used)]
 
 use candid::{CandidType, Decode, Encode, Principal};
-use end_to_end::{founding, identity_module, pocket_ic, project, registry_module};
+use end_to_end::{
+    founding, identity_module, messaging_module, pocket_ic, project, registry_module,
+};
 use ic_signature_verification::verify_canister_sig;
 use indus_api::{
     CertifiedRead, Error,
     icrc3::GetBlocksArgs,
     identity::{self, CredentialView},
+    messaging,
     registry::{Organisation, OrganisationKey, OrganisationKind, OrganisationProfile},
     service::ServiceInfo,
     signatures::{self, SEED},
 };
-use indus_verify::{Audit, RootKey, Time, TimeBound, Verifier, canister_signature};
+use indus_verify::{Audit, LogRoot, RootKey, Time, TimeBound, Verifier, canister_signature};
 use pocket_ic::{PocketIc, common::rest::BlobCompression};
 use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
 
 const BOUND: TimeBound = TimeBound::within(std::time::Duration::from_secs(300));
 
@@ -45,6 +49,18 @@ impl Upgraded {
         };
         let init = Encode!(&init).unwrap();
         Self::new(identity_module(), init, "identity/tests", layout)
+    }
+
+    /// A messaging canister on the stable memory of this layout.
+    fn messaging(layout: &str) -> Self {
+        let canister = |n| Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, n, 1, 1]);
+        let init = messaging::InitArgs {
+            identity: canister(2),
+            registry: canister(3),
+            configuration: messaging::Configuration::default(),
+        };
+        let init = Encode!(&init).unwrap();
+        Self::new(messaging_module(), init, "messaging/tests", layout)
     }
 
     /// A module on the stable memory of this layout.
@@ -178,6 +194,52 @@ fn an_identity_that_signed_nothing_signs_what_its_holder_asks_for() {
     verify_canister_sig(&message, &signature, &key, &root_key[37..]).unwrap();
 }
 
+#[test]
+fn conversations_of_a_released_layout_are_read_and_proved_after_an_upgrade() {
+    let messaging = Upgraded::messaging("1");
+    let info: ServiceInfo = messaging.query("service_info", Encode!().unwrap());
+    assert!(info.maintenance);
+    messaging.confirm();
+    assert_eq!(messaging.audit(), info.blocks + 1);
+    // Everybody reads what is certified of a conversation, and has it proved that an entry is in its log.
+    let path = identity::path(messaging::CONVERSATIONS, &1_u64.to_be_bytes());
+    let read: Result<CertifiedRead, Error> =
+        messaging.query("certified_read", Encode!(&vec![path.clone()]).unwrap());
+    let CertifiedRead {
+        certificate,
+        witness,
+    } = read.unwrap();
+    let verified = messaging
+        .verifier()
+        .certificate(&certificate, messaging.canister, messaging.now(), BOUND)
+        .unwrap()
+        .witness(&witness)
+        .unwrap();
+    let messaging::ConversationRecord::V1(conversation) = verified.value(&path).unwrap();
+    let size = LogRoot::from_leaf(&conversation.head).unwrap().size();
+    assert!(size > 4);
+    for from in 0..size {
+        let args = messaging::ProofArgs {
+            conversation: 1,
+            from,
+            size,
+        };
+        let proof: Result<Vec<ByteBuf>, Error> =
+            messaging.query("entry_inclusion_proof", Encode!(&args).unwrap());
+        assert!(!proof.unwrap().is_empty(), "{from}");
+    }
+    // Nobody is there who could say who a member is.
+    let member: Result<Vec<messaging::Device>, Error> = messaging.update(
+        Principal::self_authenticating(b"member"),
+        "refresh_subject",
+        Encode!().unwrap(),
+    );
+    assert!(
+        matches!(member, Err(Error::Unavailable { .. })),
+        "{member:?}"
+    );
+}
+
 fn profile() -> OrganisationProfile {
     OrganisationProfile {
         slug: "fbr".into(),
@@ -191,7 +253,7 @@ fn profile() -> OrganisationProfile {
 
 #[test]
 fn every_released_layout_is_upgraded_confirmed_changed_and_audited() {
-    for (layout, first_slug, next) in [("1", "sbp", 6), ("2", "pmo", 10)] {
+    for (layout, first_slug, next) in [("1", "sbp", 6), ("2", "pmo", 10), ("3", "pmo", 10)] {
         let registry = Upgraded::registry(layout);
         let info: ServiceInfo = registry.query("service_info", Encode!().unwrap());
         assert!(info.maintenance);

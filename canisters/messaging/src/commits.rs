@@ -151,8 +151,7 @@ pub fn submit<M: Memory>(
 
     state.commits.insert((id, epoch), entry.index);
     state.groups.insert(id, stored);
-    let (width, occupied) = (accepted.width, &accepted.occupied);
-    groups::apply(state, id, width_before, width, &accepted.changes, occupied);
+    groups::apply(state, id, width_before, accepted.width, &accepted.changes);
     for removed in &accepted.removed {
         conversations::leave(state, id, removed.index);
     }

@@ -19,7 +19,6 @@ use indus_api::{
 use indus_certified::Head;
 use indus_kit::{Context, codes::internal, encoding, paging::PageRequest, text::invalid};
 use indus_mls::{
-    Nodes as _,
     group::{self, Created, GroupState},
     tree::ratchet_tree,
 };
@@ -108,8 +107,7 @@ pub fn create<M: Memory>(
     state.record(context, CREATED, vec![change])?;
     state.groups.insert(id, stored);
     state.group_ids.insert(group_hash, id);
-    let (width, occupied) = (created.width, created.tree.occupied());
-    groups::apply(state, id, 0, width, &created.changes, &occupied);
+    groups::apply(state, id, 0, created.width, &created.changes);
     join(state, id, 0, subject.person, key);
     view(state, subject, id)
 }

@@ -3,12 +3,12 @@
 //! ```text
 //! node   tree hash 32 │ 0x00: blank
 //!        tree hash 32 │ 0x01 │ the node as RFC 9420 encodes it
+//! tags   of each node, from node 0 on: 0 if it is blank, else the first bytes of its encryption key ([`tag`]), u32 little-endian
 //! ```
 //!
-//! Invariants:
-//! - The nodes are those of the accepted commits; `node_keys` has the encryption key of each that is not blank, `members` each leaf
-//!   that is not blank, `occupied` a bit for each of both.
-//! - There is no node at or beyond the end of the tree.
+//! Tags say which nodes are blank, and which few may have a key, without a look at any node.
+//!
+//! Invariant: nodes and tags are those of the accepted commits; there is none beyond the end of the tree.
 
 use ic_stable_structures::Memory;
 use indus_mls::{Hash, Key, Node, NodeChange, Nodes, Occupied};
@@ -20,6 +20,7 @@ pub(crate) struct Tree<'a, M: Memory> {
     state: &'a State<M>,
     conversation: u64,
     width: u32,
+    tags: Vec<u32>,
 }
 
 impl<'a, M: Memory> Tree<'a, M> {
@@ -28,6 +29,7 @@ impl<'a, M: Memory> Tree<'a, M> {
             state,
             conversation,
             width,
+            tags: tags(state, conversation),
         }
     }
 
@@ -43,6 +45,9 @@ impl<M: Memory> Nodes for Tree<'_, M> {
     }
 
     fn node(&self, index: u32) -> Option<Node> {
+        if self.tags.get(index as usize) == Some(&0) {
+            return None;
+        }
         match self.stored(index).get(32..) {
             Some([1, node @ ..]) => Node::from_bytes(node).ok(),
             _ => None,
@@ -55,17 +60,18 @@ impl<M: Memory> Nodes for Tree<'_, M> {
     }
 
     fn has_key(&self, key: &Key) -> bool {
-        self.state
-            .node_keys
-            .contains_key(&(self.conversation, *key))
+        let wanted = tag(key);
+        let mut same = (0..).zip(&self.tags).filter(|(_, tag)| **tag == wanted);
+        same.any(|(index, _)| {
+            let node = self.node(index);
+            node.is_some_and(|node| node.encryption_key() == key)
+        })
     }
 
     fn occupied(&self) -> Occupied {
-        let stored = self.state.occupied.get(&self.conversation);
-        // Without any, every commit is refused.
-        stored
-            .and_then(|bytes| Occupied::from_bytes(self.width, &bytes))
-            .unwrap_or_default()
+        let nodes = (0..).zip(&self.tags);
+        let occupied = nodes.filter(|(_, tag)| **tag != 0);
+        Occupied::of(self.width, occupied.map(|(index, _)| index))
     }
 }
 
@@ -76,17 +82,12 @@ pub(crate) fn apply<M: Memory>(
     width_before: u32,
     width: u32,
     changes: &[NodeChange],
-    occupied: &Occupied,
 ) {
-    let forget = |state: &mut State<M>, stored: Option<Vec<u8>>| {
-        if let Some(key) = stored.as_deref().and_then(key_of) {
-            state.node_keys.remove(&(conversation, key));
-        }
-    };
     for index in node_count(width)..node_count(width_before) {
-        let gone = state.nodes.remove(&(conversation, index));
-        forget(state, gone);
+        state.nodes.remove(&(conversation, index));
     }
+    let mut tags = tags(state, conversation);
+    tags.resize(node_count(width) as usize, 0);
     for change in changes {
         let mut bytes = change.hash.to_vec();
         match &change.node {
@@ -96,22 +97,25 @@ pub(crate) fn apply<M: Memory>(
                 bytes.extend(node.to_bytes());
             }
         }
-        let before = state.nodes.insert((conversation, change.index), bytes);
-        forget(state, before);
+        state.nodes.insert((conversation, change.index), bytes);
+        if let Some(of) = tags.get_mut(change.index as usize) {
+            let node = change.node.as_ref();
+            *of = node.map_or(0, |node| tag(node.encryption_key()));
+        }
     }
-    for node in changes.iter().filter_map(|change| change.node.as_ref()) {
-        let key = *node.encryption_key();
-        state.node_keys.insert((conversation, key), ());
-    }
-    state.occupied.insert(conversation, occupied.to_bytes());
+    let bytes = tags.into_iter().flat_map(u32::to_le_bytes);
+    state.tags.insert(conversation, bytes.collect());
 }
 
-/// The encryption key of a node as it is stored: behind its hash, that it is not blank, its type, and the length of a key.
-fn key_of(stored: &[u8]) -> Option<Key> {
-    match stored.get(32..)? {
-        [1, _, 32, rest @ ..] => rest.first_chunk().copied(),
-        _ => None,
-    }
+fn tags<M: Memory>(state: &State<M>, conversation: u64) -> Vec<u32> {
+    let bytes = state.tags.get(&conversation).unwrap_or_default();
+    let (tags, _) = bytes.as_chunks::<4>();
+    tags.iter().map(|tag| u32::from_le_bytes(*tag)).collect()
+}
+
+/// Never 0.
+fn tag([a, b, c, d, ..]: &Key) -> u32 {
+    u32::from_le_bytes([*a, *b, *c, *d]).max(1)
 }
 
 /// Nodes of a tree with so many leaves.

@@ -11,7 +11,7 @@
 //! | 11 | B-tree | (conversation, epoch) → index of the commit that ended it |
 //! | 12 | B-tree | conversation → Candid bytes of its `Group` |
 //! | 13 | B-tree | (conversation, node) → tree hash, and the node unless it is blank (`groups.rs`) |
-//! | 14 | B-tree | (conversation, encryption key) → (), of the nodes that are not blank |
+//! | 14 | B-tree | conversation → tags of its nodes (`groups.rs`) |
 //! | 15 | B-tree | (conversation, leaf) → person, messaging key |
 //! | 16 | B-tree | (person, conversation) → leaves that are theirs |
 //! | 17 | B-tree | SHA-256 of the group's id → conversation |
@@ -21,7 +21,6 @@
 //! | 22 | B-tree | (claimer, claimed person) → since when, how often |
 //! | 23, 24 | cells | seed, and how often it was drawn from |
 //! | 25 | B-tree | (conversation, epoch) → what the welcomes into it have in common ([`crate::inboxes`]) |
-//! | 26 | B-tree | conversation → bits of the nodes that are not blank ([`indus_mls::Occupied`]) |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far.
@@ -29,7 +28,7 @@
 //! Invariants:
 //! - Conversations are never removed and their ids never used again: 1 to n without a gap. So are devices.
 //! - What is certified of a conversation is what its log, its group and its tree say: all change in one message.
-//! - Memories 10, 11, 14 to 21 and 26 follow from the rest.
+//! - Memories 10, 11 and 14 to 21 follow from the rest.
 //! - The actor of every event is the canister: the public log tells of nobody that they wrote to somebody.
 //!
 //! Cost: each access is O(log n); opening reads the headers of the structures.
@@ -200,7 +199,7 @@ pub struct State<M: Memory> {
     pub(crate) commits: Map<(u64, u64), u64, M>,
     pub(crate) groups: Map<u64, Vec<u8>, M>,
     pub(crate) nodes: Map<(u64, u32), Vec<u8>, M>,
-    pub(crate) node_keys: Map<(u64, [u8; 32]), (), M>,
+    pub(crate) tags: Map<u64, Vec<u8>, M>,
     pub(crate) members: Map<(u64, u32), DeviceKey, M>,
     pub(crate) conversations_of: Map<(Principal, u64), u32, M>,
     pub(crate) group_ids: Map<[u8; 32], u64, M>,
@@ -209,7 +208,6 @@ pub struct State<M: Memory> {
     pub(crate) in_store: Map<InStore, (), M>,
     pub(crate) claims: Map<(Principal, Principal), (u64, u32), M>,
     pub(crate) shared_welcomes: Map<(u64, u64), Vec<u8>, M>,
-    pub(crate) occupied: Map<u64, Vec<u8>, M>,
 }
 
 impl<M: Memory> State<M> {
@@ -265,7 +263,7 @@ impl<M: Memory> State<M> {
             commits: Map::init(memories.get(11)),
             groups: Map::init(memories.get(12)),
             nodes: Map::init(memories.get(13)),
-            node_keys: Map::init(memories.get(14)),
+            tags: Map::init(memories.get(14)),
             members: Map::init(memories.get(15)),
             conversations_of: Map::init(memories.get(16)),
             group_ids: Map::init(memories.get(17)),
@@ -274,7 +272,6 @@ impl<M: Memory> State<M> {
             in_store: Map::init(memories.get(20)),
             claims: Map::init(memories.get(22)),
             shared_welcomes: Map::init(memories.get(25)),
-            occupied: Map::init(memories.get(26)),
         })
     }
 

@@ -20,7 +20,7 @@ pub use next::commit;
 
 use crate::{
     GroupInfo, Hash, Key, KeyPackage, LeafNode, LeafNodeSource, MemoryTree, MlsError, NodeChange,
-    Nodes, Occupied, crypto,
+    Nodes, crypto,
     extensions::Extensions,
     group_info::GroupContext,
     tree,
@@ -66,8 +66,6 @@ pub struct Accepted {
     /// Nodes at or beyond the end of a tree of the new width are gone, and in no change.
     pub changes: Vec<NodeChange>,
     pub width: u32,
-    /// Of the tree after it.
-    pub occupied: Occupied,
     pub sender: u32,
     /// The sender's leaf before the commit; its signature key signed it.
     pub sender_before: LeafNode,

@@ -36,13 +36,13 @@ pub trait Nodes {
     /// Whether any node has this encryption key.
     fn has_key(&self, key: &Key) -> bool;
 
-    /// Which nodes aren't blank. Keepers of large trees keep it beside them.
+    /// Which nodes aren't blank. Keepers of large trees know it without a look at each.
     fn occupied(&self) -> Occupied {
-        let mut occupied = Occupied::none(self.width());
-        for index in 0..math::nodes(self.width()) {
-            occupied.set(index, self.node(index).is_some());
-        }
-        occupied
+        let nodes = 0..math::nodes(self.width());
+        Occupied::of(
+            self.width(),
+            nodes.filter(|index| self.node(*index).is_some()),
+        )
     }
 }
 

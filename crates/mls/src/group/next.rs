@@ -89,12 +89,11 @@ pub fn commit(
     };
     let key = key.or(&sender_after.signature_key)?;
     check_group_info(&group_info, &expected, &message, &key)?;
-    let (width, changes, occupied) = tree.finish();
+    let (width, changes) = tree.finish();
     Ok(Accepted {
         state: GroupState::new(&expected, message.confirmation_tag),
         changes,
         width,
-        occupied,
         sender: message.sender,
         sender_before,
         sender_after,

@@ -1,9 +1,5 @@
 //! Which nodes of a tree are not blank: a bit each, so that who looks for members or blanks reads no nodes.
 //!
-//! ```text
-//! bytes   leaves, from leaf 0 on │ parents, from node 1 on       u64 little-endian each, as many of both: one for 64 leaves
-//! ```
-//!
 //! Invariant: bits at or beyond the end of the tree are 0.
 
 use std::ops::Range;
@@ -30,26 +26,14 @@ impl Occupied {
         none
     }
 
-    /// As it is stored.
+    /// Of a tree with so many leaves, these nodes.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let words = self.leaves.0.iter().chain(&self.parents.0);
-        words.flat_map(|word| word.to_le_bytes()).collect()
-    }
-
-    /// What [`to_bytes`](Self::to_bytes) gave for a tree with so many leaves; none for anything else.
-    #[must_use]
-    pub fn from_bytes(width: u32, bytes: &[u8]) -> Option<Self> {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
-        let each = words.len() / 2;
-        let read = Self {
-            leaves: Bits(words.by_ref().take(each).collect()),
-            parents: Bits(words.collect()),
-        };
-        let mut fitting = read.clone();
-        fitting.resize(width);
-        (rest.is_empty() && fitting == read).then_some(read)
+    pub fn of(width: u32, nodes: impl IntoIterator<Item = u32>) -> Self {
+        let mut occupied = Self::none(width);
+        for node in nodes {
+            occupied.set(node, true);
+        }
+        occupied
     }
 
     /// Makes room for so many leaves; what is beyond them is forgotten.
@@ -169,11 +153,7 @@ mod tests {
                 let parents = nodes.range(below).filter(|node| *node % 2 == 1).count();
                 assert_eq!(occupied.parents(node) as usize, parents);
             }
-            let bytes = occupied.to_bytes();
-            assert_eq!(Occupied::from_bytes(width, &bytes), Some(occupied.clone()));
-            for wrong in [&bytes[1..], &bytes[8..], &[&bytes[..], &[0; 16]].concat()] {
-                assert_eq!(Occupied::from_bytes(width, wrong), None);
-            }
+            assert_eq!(Occupied::of(width, nodes.iter().copied()), occupied);
             let mut wider = occupied.clone();
             wider.resize(2 * width);
             assert_eq!(wider.last_member(), occupied.last_member());

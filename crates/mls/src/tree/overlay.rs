@@ -158,8 +158,8 @@ impl<'a> Overlay<'a> {
         self.hash(math::root(self.width))
     }
 
-    /// The new width, all that has changed in a tree of it, and which of its nodes aren't blank.
-    pub(crate) fn finish(mut self) -> (u32, Vec<NodeChange>, Occupied) {
+    /// The new width, and all that has changed in a tree of it.
+    pub(crate) fn finish(mut self) -> (u32, Vec<NodeChange>) {
         self.root_hash();
         let end = math::nodes(self.width);
         let new = math::nodes(self.below.width())..end;
@@ -172,7 +172,7 @@ impl<'a> Overlay<'a> {
                 hash: self.hash(index),
             })
             .collect();
-        (self.width, changes, self.occupied)
+        (self.width, changes)
     }
 
     fn node(&self, index: u32) -> Option<Node> {
