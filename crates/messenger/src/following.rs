@@ -24,7 +24,7 @@ use crate::alarms::Answer;
 use crate::error::{MessengerError, mls};
 use crate::group::{from_bytes, holder, person, text};
 use crate::kept::{Kept, Log, Message, MessageId, What};
-use crate::log::{self, Page};
+use crate::log::{self, Page, hashes};
 use crate::messenger::Messenger;
 use crate::node::Node;
 
@@ -504,12 +504,6 @@ fn is_certified(group: &MlsGroup, certified: &Conversation) -> bool {
     group.epoch().as_u64() == certified.epoch
         && context.tree_hash() == certified.tree_hash.as_slice()
         && context.confirmed_transcript_hash() == certified.confirmed_transcript_hash.as_slice()
-}
-
-fn hashes(proof: &[ByteBuf]) -> Vec<Hash> {
-    // One of another length is no hash: the proof fails without it.
-    let hashes = proof.iter().map(|hash| hash.as_slice().try_into());
-    hashes.collect::<Result<_, _>>().unwrap_or_default()
 }
 
 /// Whether a page was said to begin behind the end of the log.

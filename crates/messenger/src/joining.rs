@@ -18,7 +18,7 @@ use crate::alarms::Answer;
 use crate::error::MessengerError;
 use crate::group::{from_bytes, holder, join_config, person};
 use crate::kept::{Kept, Log};
-use crate::log::{self, Page};
+use crate::log::{self, Page, hashes};
 use crate::messenger::Messenger;
 use crate::node::Node;
 
@@ -241,10 +241,4 @@ impl<N: Node> Messenger<N> {
         }
         Ok(())
     }
-}
-
-fn hashes(proof: &[ByteBuf]) -> Vec<Hash> {
-    // One of another length is no hash: the proof fails without it.
-    let hashes = proof.iter().map(|hash| hash.as_slice().try_into());
-    hashes.collect::<Result<_, _>>().unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 use indus_verify::log::verify_consistency;
 use indus_verify::{Hash, LogHead, LogRoot};
+use serde_bytes::ByteBuf;
 
 use crate::alarm::Violation;
 
@@ -50,6 +51,13 @@ pub(crate) fn checked(verified: &LogRoot, page: &Page<'_>) -> Result<LogRoot, Vi
         });
     }
     Ok(log)
+}
+
+/// The hashes of a proof, as a node answers it.
+pub(crate) fn hashes(proof: &[ByteBuf]) -> Vec<Hash> {
+    // One of another length is no hash: the proof fails without it.
+    let hashes = proof.iter().map(|hash| hash.as_slice().try_into());
+    hashes.collect::<Result<_, _>>().unwrap_or_default()
 }
 
 #[cfg(test)]
