@@ -16,7 +16,7 @@ use indus_client::ClientError;
 use indus_mls::message::Application;
 use indus_verify::log::verify_consistency;
 use indus_verify::{Hash, LogRoot};
-use openmls::prelude::{MlsGroup, ProcessedMessageContent, Sender, StagedCommit};
+use openmls::prelude::{MlsGroup, ProcessedMessage, ProcessedMessageContent, Sender, StagedCommit};
 use serde_bytes::ByteBuf;
 
 use crate::alarm::Violation;
@@ -301,18 +301,7 @@ impl<N: Node> Messenger<N> {
             sender: entry.sender,
             reason,
         };
-        let processed = from_bytes(&entry.payload)
-            .and_then(|message| {
-                message
-                    .try_into_protocol_message()
-                    .map_err(|error| error.to_string())
-            })
-            .and_then(|message| {
-                group
-                    .process_message(&self.provider, message)
-                    .map_err(|error| error.to_string())
-            });
-        let processed = match processed {
+        let processed = match self.processed(group, entry) {
             Ok(processed) => processed,
             Err(reason) => return Err(self.alarm(unreadable(reason), answer)?),
         };
@@ -372,18 +361,7 @@ impl<N: Node> Messenger<N> {
             debug_assert!(kept.is_active);
             return Ok(Ok(written.text));
         }
-        let processed = from_bytes(&entry.payload)
-            .and_then(|message| {
-                message
-                    .try_into_protocol_message()
-                    .map_err(|error| error.to_string())
-            })
-            .and_then(|message| {
-                group
-                    .process_message(&self.provider, message)
-                    .map_err(|error| error.to_string())
-            });
-        let processed = match processed {
+        let processed = match self.processed(group, entry) {
             Ok(processed) => processed,
             Err(reason) => return Ok(Err(unreadable(reason))),
         };
@@ -411,6 +389,16 @@ impl<N: Node> Messenger<N> {
                 "its content is not one that is known".to_owned(),
             )),
         })
+    }
+
+    /// An entry's payload, decrypted and verified by MLS; or why it can't be.
+    fn processed(&self, group: &mut MlsGroup, entry: &Entry) -> Result<ProcessedMessage, String> {
+        let message = from_bytes(&entry.payload)?
+            .try_into_protocol_message()
+            .map_err(|error| error.to_string())?;
+        group
+            .process_message(&self.provider, message)
+            .map_err(|error| error.to_string())
     }
 
     /// Compares the head that a sender was shown with what was seen here.
