@@ -75,21 +75,7 @@ impl<N: Node> Messenger<N> {
         answer: &Answer,
     ) -> Result<MessengerError, StoreError> {
         self.abandon();
-        let log = match answer.conversation {
-            Some(id) => self.store().kept(id)?.map(|kept| kept.log),
-            None => Some(self.store().inbox()?),
-        };
-        let log = log.unwrap_or_default().root()?;
-        let evidence = Evidence {
-            canister: answer.canister,
-            conversation: answer.conversation,
-            violation: violation.to_string(),
-            verified_size: log.size(),
-            verified_root: ByteBuf::from(log.root()),
-            answer: answer.read.clone(),
-            entries: answer.entries.clone(),
-        };
-        let alarm = self.note(answer.conversation, violation, Some(&evidence))?;
+        let alarm = self.note(answer.conversation, violation, Some(answer))?;
         self.store().commit()?;
         Ok(MessengerError::Alarm(Box::new(alarm)))
     }
@@ -106,12 +92,12 @@ impl<N: Node> Messenger<N> {
         Ok(MessengerError::Alarm(Box::new(alarm)))
     }
 
-    /// Keeps an alarm within the step that is under way. The same one again is not kept twice in a row.
+    /// Keeps an alarm and what it rests on, within the step that is under way. The same one again is not kept twice in a row.
     pub(crate) fn note(
         &self,
         conversation: Option<u64>,
         violation: Violation,
-        evidence: Option<&Evidence>,
+        answer: Option<&Answer>,
     ) -> Result<Alarm, StoreError> {
         let count = self.count()?;
         if let Some(last) = self
@@ -128,16 +114,35 @@ impl<N: Node> Messenger<N> {
             conversation,
             violation,
         };
-        self.store()
-            .put_record(&name("alarm", &[alarm.number]), &alarm)?;
-        if let Some(evidence) = evidence
+        if let Some(answer) = answer
             && alarm.number <= MAX_EVIDENCE
         {
+            let evidence = self.evidence_of(&alarm.violation, answer)?;
             self.store()
-                .put_record(&name("evidence", &[alarm.number]), evidence)?;
+                .put_record(&name("evidence", &[alarm.number]), &evidence)?;
         }
+        self.store()
+            .put_record(&name("alarm", &[alarm.number]), &alarm)?;
         self.store().put_record(ALARMS, &alarm.number)?;
         Ok(alarm)
+    }
+
+    /// An answer, and the head up to which all had been verified before it.
+    fn evidence_of(&self, violation: &Violation, answer: &Answer) -> Result<Evidence, StoreError> {
+        let log = match answer.conversation {
+            Some(id) => self.store().kept(id)?.map(|kept| kept.log),
+            None => Some(self.store().inbox()?),
+        };
+        let log = log.unwrap_or_default().root()?;
+        Ok(Evidence {
+            canister: answer.canister,
+            conversation: answer.conversation,
+            violation: violation.to_string(),
+            verified_size: log.size(),
+            verified_root: ByteBuf::from(log.root()),
+            answer: answer.read.clone(),
+            entries: answer.entries.clone(),
+        })
     }
 
     fn count(&self) -> Result<u64, StoreError> {

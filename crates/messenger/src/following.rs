@@ -17,7 +17,6 @@ use indus_mls::message::Application;
 use indus_verify::log::verify_consistency;
 use indus_verify::{Hash, LogRoot};
 use openmls::prelude::{MlsGroup, ProcessedMessage, ProcessedMessageContent, Sender, StagedCommit};
-use serde_bytes::ByteBuf;
 
 use crate::alarm::Violation;
 use crate::alarms::Answer;
@@ -213,7 +212,7 @@ impl<N: Node> Messenger<N> {
                             self.store().back_to(mark);
                             let found = MlsGroup::load(self.store(), group.group_id())?;
                             group = found.ok_or(crate::StoreError::Record("a group"))?;
-                            self.note_entry(id, violation, answer)?;
+                            self.note(Some(id), violation, Some(answer))?;
                             What::Unreadable
                         }
                     }
@@ -424,29 +423,8 @@ impl<N: Node> Messenger<N> {
                 sender: entry.sender,
                 size: seen.size,
             };
-            self.note_entry(id, violation, answer)?;
+            self.note(Some(id), violation, Some(answer))?;
         }
-        Ok(())
-    }
-
-    /// Keeps an alarm about an entry, within the step.
-    fn note_entry(
-        &self,
-        id: u64,
-        violation: Violation,
-        answer: &Answer,
-    ) -> Result<(), MessengerError> {
-        let kept = self.kept(id)?;
-        let evidence = crate::Evidence {
-            canister: answer.canister,
-            conversation: Some(id),
-            violation: violation.to_string(),
-            verified_size: kept.log.size(),
-            verified_root: ByteBuf::from(kept.log.root()?.root()),
-            answer: answer.read.clone(),
-            entries: answer.entries.clone(),
-        };
-        self.note(Some(id), violation, Some(&evidence))?;
         Ok(())
     }
 }
