@@ -135,6 +135,16 @@ pub(crate) fn holder(leaf: &LeafNode) -> Option<(Principal, [u8; 32])> {
     Some((person(leaf.credential())?, key))
 }
 
+/// The leaves of a group: their numbers, and the person and the key of each, if it is a person's.
+pub(crate) fn leaves(
+    group: &MlsGroup,
+) -> impl Iterator<Item = (u32, Option<(Principal, [u8; 32])>)> {
+    group.members().map(|member| {
+        let key: Option<[u8; 32]> = member.signature_key.as_slice().try_into().ok();
+        (member.index.u32(), person(&member.credential).zip(key))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

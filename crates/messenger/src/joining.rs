@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 use crate::alarm::Violation;
 use crate::alarms::Answer;
 use crate::error::MessengerError;
-use crate::group::{from_bytes, holder, join_config, person};
+use crate::group::{from_bytes, holder, join_config, leaves};
 use crate::kept::{Kept, Log};
 use crate::log::{self, Page, hashes};
 use crate::messenger::Messenger;
@@ -149,20 +149,13 @@ impl<N: Node> Messenger<N> {
             self.note(None, useless("its head is none".to_owned()), None)?;
             return Ok(None);
         };
-        let mut holders = Vec::new();
-        for member in group.members() {
-            let key = member.signature_key.as_slice().try_into().ok();
-            if let (Some(person), Some(key)) = (person(&member.credential), key) {
-                holders.push((person, key));
-            }
-        }
-        let all = group.members().count();
-        if holders.len() != all {
+        let holders: Option<Vec<_>> = leaves(&group).map(|(_, holder)| holder).collect();
+        let Some(holders) = holders else {
             self.store().back_to(mark);
             let reason = "a member is no person".to_owned();
             self.note(None, useless(reason), None)?;
             return Ok(None);
-        }
+        };
         let known = self.store().kept(id)?;
         if let Some(known) = &known {
             self.goes_on(id, known, &log, answer).await?;

@@ -229,24 +229,17 @@ impl<N: Node> Messenger<N> {
     /// [`MessengerError::Alarm`] for a key that identity does not certify as that person's.
     pub async fn members(&mut self, id: u64) -> Result<Vec<MemberOf>, MessengerError> {
         let group = self.take_group(id)?;
-        let mut leaves = Vec::new();
-        for member in group.members() {
-            let key: Option<[u8; 32]> = member.signature_key.as_slice().try_into().ok();
-            if let (Some(person), Some(key)) = (group::person(&member.credential), key) {
-                leaves.push((member.index.u32(), person, key));
-            }
-        }
+        let (leaves, holders): (Vec<u32>, Vec<_>) = group::leaves(&group)
+            .filter_map(|(leaf, holder)| Some((leaf, holder?)))
+            .unzip();
         let own = group.own_leaf_index().u32();
         self.put_group(id, group);
-        let holders: Vec<_> = leaves
-            .iter()
-            .map(|(_, person, key)| (*person, *key))
-            .collect();
         let standings = self.standings(Some(id), &holders).await?;
         Ok(leaves
             .into_iter()
+            .zip(holders)
             .zip(standings)
-            .map(|((leaf, person, key), standing)| MemberOf {
+            .map(|((leaf, (person, key)), standing)| MemberOf {
                 leaf,
                 person,
                 signature_key: ByteBuf::from(key),
