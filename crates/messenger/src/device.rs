@@ -44,12 +44,7 @@ impl<N: Node> Messenger<N> {
     pub async fn restock(&mut self) -> Result<u32, MessengerError> {
         let mut left = self.store().packages()?;
         if left.is_empty() {
-            let devices: Vec<KnownDevice> = self
-                .messaging
-                .query_as_subject_unverified("my_devices", &())
-                .await?;
-            let own = |device: &&KnownDevice| device.signature_key == self.device.signature_key;
-            let own = devices.iter().find(own);
+            let own = self.as_known().await?;
             let (known, has_last_resort) =
                 own.map_or((0, false), |own| (own.packages, own.has_last_resort));
             let known = usize::try_from(known).unwrap_or(usize::MAX);
@@ -77,17 +72,22 @@ impl<N: Node> Messenger<N> {
             self.store().commit()?;
         }
         if self.device.inbox.is_none() {
-            let devices: Vec<KnownDevice> = self
-                .messaging
-                .query_as_subject_unverified("my_devices", &())
-                .await?;
-            let mut devices = devices.into_iter();
-            let own = devices.find(|device| device.signature_key == self.device.signature_key);
+            let own = self.as_known().await?;
             self.device.inbox = own.map(|own| own.inbox);
             self.store().put_device(&self.device)?;
             self.store().commit()?;
         }
         Ok(in_store)
+    }
+
+    /// This device as the canister knows it, which it does from its first key package on.
+    async fn as_known(&self) -> Result<Option<KnownDevice>, MessengerError> {
+        let devices: Vec<KnownDevice> = self
+            .messaging
+            .query_as_subject_unverified("my_devices", &())
+            .await?;
+        let mut devices = devices.into_iter();
+        Ok(devices.find(|device| device.signature_key == self.device.signature_key))
     }
 
     /// A key package, whose secrets are in the step that is under way.
