@@ -25,10 +25,7 @@ use crate::group::{from_bytes, holder, person, text};
 use crate::kept::{Kept, Log, Message, MessageId, What};
 use crate::log::{self, Page, hashes};
 use crate::messenger::Messenger;
-use crate::node::Node;
-
-/// How often a node that lags behind is asked again.
-const TRIES: u32 = 5;
+use crate::node::{Lag, Node};
 
 /// A page that is the certified log's.
 struct Checked {
@@ -48,7 +45,7 @@ impl<N: Node> Messenger<N> {
     /// [`MessengerError::Alarm`] if what a node answers can't be so; what came before in other pages is kept.
     pub async fn follow(&mut self, id: u64) -> Result<Vec<Message>, MessengerError> {
         let mut new = Vec::new();
-        let mut tries = 0;
+        let mut lag = Lag::default();
         loop {
             let kept = self.kept(id)?;
             if !kept.is_active {
@@ -84,10 +81,7 @@ impl<N: Node> Messenger<N> {
                 entries: page.entries.clone(),
             };
             let checked = match self.checked(id, &kept, &page, &answer).await {
-                Err(MessengerError::Client(ClientError::Older { .. })) if tries < TRIES => {
-                    tries += 1;
-                    continue;
-                }
+                Err(error) if lag.asks_again(&error) => continue,
                 checked => checked?,
             };
             let at_head = checked.log.size() == checked.certified_size;

@@ -20,10 +20,7 @@ use crate::group::{from_bytes, holder, join_config, leaves};
 use crate::kept::{Kept, Log};
 use crate::log::{self, Page, hashes};
 use crate::messenger::Messenger;
-use crate::node::Node;
-
-/// How often a node that lags behind is asked again.
-const TRIES: u32 = 5;
+use crate::node::{Lag, Node};
 
 impl<N: Node> Messenger<N> {
     /// Takes in the welcomes that are new, and returns the conversations that this device has come into.
@@ -32,7 +29,7 @@ impl<N: Node> Messenger<N> {
     /// [`MessengerError::Alarm`] if what a node answers can't be so. A welcome that can't be used is noted, and the next one taken.
     pub async fn receive_welcomes(&mut self) -> Result<Vec<u64>, MessengerError> {
         let mut joined = Vec::new();
-        let mut tries = 0;
+        let mut lag = Lag::default();
         loop {
             let verified = self.store().inbox()?;
             let args = WelcomesArgs {
@@ -49,10 +46,7 @@ impl<N: Node> Messenger<N> {
             };
             let checked = self.inbox(&verified, &page.welcomes, &page.consistency, &answer);
             let (log, certified_size, certified_at_ns) = match checked {
-                Err(MessengerError::Client(ClientError::Older { .. })) if tries < TRIES => {
-                    tries += 1;
-                    continue;
-                }
+                Err(error) if lag.asks_again(&error) => continue,
                 checked => checked?,
             };
             for entry in &page.welcomes {

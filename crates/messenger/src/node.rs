@@ -10,6 +10,11 @@ use indus_api::messaging::{EntriesArgs, EntriesPage, ProofArgs, WelcomesArgs, We
 use indus_client::{ClientError, Connection, SuiteCanister};
 use serde_bytes::ByteBuf;
 
+use crate::error::MessengerError;
+
+/// How often a node that lags behind is asked again.
+const TRIES: u32 = 5;
+
 /// One node's answers.
 pub trait Node: Send + Sync {
     /// Entries of a conversation.
@@ -36,6 +41,24 @@ pub trait Node: Send + Sync {
         canister: Principal,
         paths: &[Vec<ByteBuf>],
     ) -> impl Future<Output = Result<CertifiedRead, ClientError>> + Send;
+}
+
+/// How often a node that lags behind was asked again.
+#[derive(Default)]
+pub(crate) struct Lag {
+    tries: u32,
+}
+
+impl Lag {
+    /// Whether it is to be asked again after this error; that counts.
+    pub(crate) fn asks_again(&mut self, error: &MessengerError) -> bool {
+        let is_older = matches!(error, MessengerError::Client(ClientError::Older { .. }));
+        if !is_older || self.tries == TRIES {
+            return false;
+        }
+        self.tries += 1;
+        true
+    }
 }
 
 /// The nodes of the network that a connection is to.
