@@ -59,6 +59,11 @@ pub fn license_manager_module() -> Vec<u8> {
     module("license_manager", "scripts/build")
 }
 
+/// The module of app_hosting.
+pub fn app_hosting_module() -> Vec<u8> {
+    module("app_hosting", "scripts/build")
+}
+
 /// The module of messaging.
 pub fn messaging_module() -> Vec<u8> {
     module("messaging", "scripts/build")

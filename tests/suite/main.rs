@@ -1,4 +1,4 @@
-//! Registry, identity, license manager and messaging together, on one subnet or two, through the PocketIC server.
+//! Registry, identity, license manager, messaging and app_hosting together, on one subnet or two, through the PocketIC server.
 //!
 //! Whatever a test does, its end is the same: the log of each canister is replayed to its certified roots
 //! ([`suite::Suite`]).
@@ -8,8 +8,10 @@
 mod decisions;
 mod drift;
 mod faults;
+mod hosting;
 mod licences;
 mod messaging;
+mod plain_tools;
 mod repeated;
 mod standings;
 mod steps;

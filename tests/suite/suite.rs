@@ -7,11 +7,16 @@
 //!
 //! Invariant: when a suite is dropped by a test that has not failed, the log of each canister explains its certified state.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use candid::{CandidType, Encode, Principal, decode_one, encode_args, utils::ArgumentEncoder};
 use end_to_end::{
     Subnet, founding, identity_module, license_manager_module, pocket_ic, registry_module,
+    server_url,
 };
 use indus_api::{
     CertifiedRead, Error, Subject,
@@ -27,7 +32,12 @@ use indus_api::{
     service::ServiceInfo,
 };
 use indus_verify::{Audit, Hash, LogHead, RootKey, Time, TimeBound, VerifiedWitness, Verifier};
-use pocket_ic::{PocketIc, RejectResponse};
+use pocket_ic::{
+    PocketIc, PocketIcBuilder, RejectResponse,
+    common::rest::{
+        CanisterCyclesCostSchedule, ExtendedSubnetConfigSet, SubnetConfig, SubnetKind, SubnetSpec,
+    },
+};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
@@ -79,7 +89,7 @@ impl Suite {
         Self::on(2)
     }
 
-    /// On so many subnets: the registry on the last one, the others on the first one.
+    /// On so many subnets.
     fn on(subnets: usize) -> Self {
         // The root key is that of the root subnet.
         let mut builder = pocket_ic().with_nns_subnet();
@@ -87,14 +97,39 @@ impl Suite {
             builder = builder.with_application_subnet();
         }
         let pic = builder.build();
-        let root_key = RootKey::from_der(&pic.root_key().unwrap()).unwrap();
         let all = pic.topology().get_app_subnets();
+        Self::installed(pic, &all)
+    }
+
+    /// All on one subnet that is a cloud engine.
+    pub(crate) fn on_an_engine() -> Self {
+        let free = SubnetSpec::default().with_cost_schedule(CanisterCyclesCostSchedule::Free);
+        let config = ExtendedSubnetConfigSet {
+            nns: Some(SubnetSpec::default()),
+            cloud_engine: vec![free],
+            ..ExtendedSubnetConfigSet::default()
+        };
+        let pic = PocketIcBuilder::new_with_config(config)
+            .with_server_url(server_url())
+            .build();
+        // It will run by the clock of this machine.
+        pic.set_time(pocket_ic::Time::from(SystemTime::now()));
+        let subnets = pic.topology().subnet_configs;
+        let is_engine = |config: &SubnetConfig| config.subnet_kind == SubnetKind::CloudEngine;
+        let mut engines = subnets.iter().filter(|(_, config)| is_engine(config));
+        let (engine, _) = engines.next().unwrap();
+        Self::installed(pic, &[*engine])
+    }
+
+    /// The registry on the last one of these subnets, the others on the first one.
+    fn installed(pic: PocketIc, all: &[Principal]) -> Self {
+        let root_key = RootKey::from_der(&pic.root_key().unwrap()).unwrap();
         let create = |subnet| {
             let canister = pic.create_canister_on_subnet(Some(CONTROLLER), None, subnet);
             pic.add_cycles(canister, 1_000_000_000_000_000);
             canister
         };
-        let registry = create(all[subnets - 1]);
+        let registry = create(all[all.len() - 1]);
         let (identity, license_manager) = (create(all[0]), create(all[0]));
         let install = |canister, module, args| {
             pic.install_canister(canister, module, args, Some(CONTROLLER));

@@ -8,6 +8,7 @@ pub mod certified;
 pub mod commitment;
 pub mod decision;
 pub mod error;
+pub mod hosting;
 pub mod icrc21;
 pub mod icrc3;
 pub mod identity;

@@ -1,0 +1,258 @@
+//! The durable state, and where it lies in stable memory.
+//!
+//! | memory | structure | key → value |
+//! | --- | --- | --- |
+//! | 0, 1 | collection `apps` | id (u64, big-endian) → exact Candid bytes of an `AppRecord` |
+//! | 2, 3 | collection `canisters` | canister id → exact Candid bytes of a `HostedCanisterRecord` |
+//! | 4, 5 | collection `configuration` | 0 (u64) → exact Candid bytes of a `ConfigurationRecord` |
+//! | 6 | B-tree | (owner, app) → (): [`owner_key`] |
+//! | 7 | B-tree | owner, name ([`name_key`]) → app |
+//! | 8 | B-tree | (app, canister) → () |
+//! | 9 | B-tree | number → a canister that is being created ([`crate::creations`]) |
+//! | 10 | B-tree | person → the app that they create canisters for |
+//! | 11 | cell | the number of the last creation |
+//! | 200 on | the kit's | see [`indus_kit::memories`] |
+//!
+//! Ids of memories are never used for anything else; none is retired so far.
+//!
+//! Invariants:
+//! - Apps are never removed and their ids never used again: 1 to n without a gap.
+//! - The certified counts of an app are its canisters (memory 8) and its creations (memory 9).
+//! - Memories 6 to 8 follow from the records.
+//!
+//! Cost: each access is O(log n); opening reads the headers of the structures.
+
+use candid::Principal;
+use ic_stable_structures::{Memory, StableBTreeMap, StableCell, memory_manager::VirtualMemory};
+use indus_api::{
+    Error,
+    hosting::{
+        APPS, App, AppOwner, AppRecord, CANISTER_ID_BYTES, CANISTERS, CONFIGURATION,
+        CONFIGURATION_KEY, ConfigurationRecord, HostedCanisterRecord, InForce, InitArgs, app_key,
+    },
+};
+pub(crate) use indus_kit::refusals::{conflict, limit_reached, not_found, unauthorized};
+use indus_kit::{
+    Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table,
+    codes::internal,
+    memories::KitMemory,
+    rate_limit::{Limit, RateLimits},
+    subjects::ReadRule,
+    timers::Progress,
+};
+
+use crate::configuration;
+
+/// Version of the layout above. A change of the table, or of what it names, is a new version.
+pub const LAYOUT: u32 = 1;
+
+/// The apps.
+pub const APP: Table<AppRecord> = Table::new(0);
+/// Their canisters.
+pub const CANISTER: Table<HostedCanisterRecord> = Table::new(1);
+pub(crate) const IN_FORCE: Table<ConfigurationRecord> = Table::new(2);
+
+/// Somebody made an app.
+pub const APP_CREATED: &str = "app.created";
+/// Somebody asked for a canister, whose slot is taken from now on.
+pub const CANISTER_REQUESTED: &str = "canister.requested";
+/// The canister is there.
+pub const CANISTER_CREATED: &str = "canister.created";
+/// The subnet refused it; the slot is free again.
+pub const CANISTER_REFUSED: &str = "canister.refused";
+/// A decision of the governors about this canister was applied.
+pub const CONFIGURED: &str = "configuration.applied";
+
+/// Apps and canisters that one person asks for: twenty at once, then one a minute.
+const PERSON_LIMIT: Limit = Limit {
+    burst: 20,
+    interval_ns: 60_000_000_000,
+};
+
+/// Code of [`Error::Internal`]: there is no configuration.
+const NO_CONFIGURATION: u32 = 1_000;
+/// Code of [`Error::Internal`]: what is kept can't be read, or does not fit together.
+pub(crate) const DAMAGED: u32 = 1_001;
+
+const PUBLIC: CollectionSpec = CollectionSpec {
+    name: "",
+    key_bytes: 8,
+    records: 0,
+    trie: 0,
+    rule: ReadRule::Public,
+    owner: |_| None,
+};
+
+/// What this canister is.
+pub static DEFINITION: Definition = Definition {
+    kind: "app_hosting",
+    about: "Canisters for startups and agencies, from a seat to a live application.",
+    version: env!("CARGO_PKG_VERSION"),
+    layout: LAYOUT,
+    collections: &[
+        CollectionSpec {
+            name: APPS,
+            records: 0,
+            trie: 1,
+            ..PUBLIC
+        },
+        CollectionSpec {
+            name: CANISTERS,
+            key_bytes: CANISTER_ID_BYTES,
+            records: 2,
+            trie: 3,
+            ..PUBLIC
+        },
+        CollectionSpec {
+            name: CONFIGURATION,
+            records: 4,
+            trie: 5,
+            ..PUBLIC
+        },
+    ],
+    block_types: &[
+        APP_CREATED,
+        CANISTER_REQUESTED,
+        CANISTER_CREATED,
+        CANISTER_REFUSED,
+        CONFIGURED,
+    ],
+};
+
+pub(crate) type Map<K, V, M> = StableBTreeMap<K, V, VirtualMemory<M>>;
+/// A person or an organisation, as bytes of one order.
+pub(crate) type OwnerKey = (Principal, u64);
+
+/// An owner's key: a person, or the organisation behind the principal that nobody has.
+pub(crate) fn owner_key(owner: AppOwner) -> OwnerKey {
+    match owner {
+        AppOwner::Person(person) => (person, 0),
+        AppOwner::Organisation(organisation) => (Principal::management_canister(), organisation),
+    }
+}
+
+/// The key of a name among those of its owner: length and bytes of the person, the organisation, the name.
+pub(crate) fn name_key((person, organisation): OwnerKey, name: &str) -> Vec<u8> {
+    let person = person.as_slice();
+    // A principal has at most 29 bytes.
+    let length = u8::try_from(person.len()).unwrap_or(u8::MAX);
+    [
+        &[length],
+        person,
+        &organisation.to_be_bytes(),
+        name.as_bytes(),
+    ]
+    .concat()
+}
+
+/// Everything that app_hosting knows, over any stable memory.
+pub struct State<M: Memory> {
+    /// The kit's part: records, log, certified tree.
+    pub kit: Kit<M>,
+    /// Who may call how often.
+    pub limits: RateLimits<VirtualMemory<M>>,
+    /// The canister's own id.
+    pub(crate) own: Principal,
+    pub(crate) apps_of: Map<(OwnerKey, u64), (), M>,
+    pub(crate) names: Map<Vec<u8>, u64, M>,
+    pub(crate) canisters_of: Map<(u64, Principal), (), M>,
+    pub(crate) creations: Map<u64, Vec<u8>, M>,
+    pub(crate) chosen: Map<Principal, u64, M>,
+    pub(crate) last_creation: StableCell<u64, VirtualMemory<M>>,
+}
+
+impl<M: Memory> State<M> {
+    /// Lays out an app_hosting with the id `own` in `memory`; whatever was there is lost.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a configuration that can't be; nothing is written then.
+    pub fn create(
+        memory: M,
+        context: &Context,
+        own: Principal,
+        args: InitArgs,
+    ) -> Result<Self, Error> {
+        let in_force = configuration::initial(args)?;
+        let memories = Memories::create(memory);
+        let mut kit = Kit::create(&memories, &DEFINITION)?;
+        let record = ConfigurationRecord::V1(in_force);
+        kit.installed(context, vec![IN_FORCE.put(&CONFIGURATION_KEY, &record)?])?;
+        Ok(Self::with(kit, &memories, own))
+    }
+
+    /// Opens what is in `memory`, of the canister with the id `own`.
+    ///
+    /// # Errors
+    /// [`OpenError`] if there is none, or none that this module understands; nothing is written then.
+    pub fn open(memory: M, own: Principal) -> Result<Self, OpenError> {
+        let memories = Memories::open(memory)?;
+        let kit = Kit::open(&memories, &DEFINITION)?;
+        Ok(Self::with(kit, &memories, own))
+    }
+
+    /// Everything besides the kit's part: what is there, or what is laid out empty.
+    fn with(kit: Kit<M>, memories: &Memories<M>, own: Principal) -> Self {
+        Self {
+            kit,
+            limits: RateLimits::open(
+                memories.kit(KitMemory::RateLimits),
+                PERSON_LIMIT,
+                PERSON_LIMIT,
+            ),
+            own,
+            apps_of: Map::init(memories.get(6)),
+            names: Map::init(memories.get(7)),
+            canisters_of: Map::init(memories.get(8)),
+            creations: Map::init(memories.get(9)),
+            chosen: Map::init(memories.get(10)),
+            last_creation: StableCell::init(memories.get(11), 0),
+        }
+    }
+
+    /// The configuration in force.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the stored bytes are not one.
+    pub fn in_force(&self) -> Result<InForce, Error> {
+        let ConfigurationRecord::V1(in_force) = IN_FORCE
+            .get(&self.kit.certified, &CONFIGURATION_KEY)?
+            .ok_or_else(|| internal(NO_CONFIGURATION))?;
+        Ok(in_force)
+    }
+
+    /// An app.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn app(&self, id: u64) -> Result<App, Error> {
+        let record = APP.get(&self.kit.certified, &app_key(id))?;
+        let AppRecord::V1(app) = record.ok_or_else(|| not_found("app", id))?;
+        Ok(app)
+    }
+
+    /// Drops at most `slice` buckets that are full again.
+    pub fn prune(&mut self, context: &Context, slice: usize) -> Progress {
+        if self.limits.prune(context.time_ns, slice) {
+            Progress::More
+        } else {
+            Progress::Done
+        }
+    }
+
+    /// Records an event.
+    pub(crate) fn record(
+        &mut self,
+        context: &Context,
+        kind: &'static str,
+        actor: Principal,
+        changes: Vec<Change>,
+    ) -> Result<u64, Error> {
+        self.kit.certified.record(Event {
+            kind,
+            actor,
+            time_ns: context.time_ns,
+            changes,
+            details: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! Canisters: slots, quotas, controllers.
+
+use indus_api::hosting::Configuration;
+
+use crate::setting::{Setting, canister, developer, founder, key, named, own, refusal};
+
+fn small(canisters_of_app: u32) -> Setting {
+    Setting::with(Configuration {
+        canisters_of_app,
+        ..Configuration::default()
+    })
+}
+
+#[test]
+fn a_canister_is_the_callers_and_this_canisters() {
+    let mut s = Setting::new();
+    s.create_app(&founder(1), named("kisan", None)).unwrap();
+    let creation = s.begin(&founder(1)).unwrap();
+    assert_eq!(creation.controllers, [key(1), own()]);
+    assert_eq!(creation.cycles, Configuration::default().initial_cycles);
+    assert_eq!((s.app(1).canisters, s.app(1).pending), (0, 1));
+    let id = s.created(&founder(1), &creation).unwrap();
+    assert_eq!((s.app(1).canisters, s.app(1).pending), (1, 0));
+    let [hosted] = &s.canisters(1)[..] else {
+        panic!("one canister");
+    };
+    assert_eq!((hosted.canister, hosted.app), (id, 1));
+    assert_eq!(hosted.controllers, creation.controllers);
+
+    // Whom they ask for; never without this canister, and never too many.
+    let asked = vec![own(), canister(77)];
+    let creation = s.begin_with(&founder(1), Some(asked.clone())).unwrap();
+    assert_eq!(creation.controllers, asked);
+    let nine: Vec<_> = (0..9).map(canister).filter(|one| *one != own()).collect();
+    let most = s.begin_with(&founder(1), Some(nine.clone())).unwrap();
+    assert_eq!(most.controllers.len(), 9);
+    let ten: Vec<_> = (10..20).map(canister).collect();
+    assert_eq!(
+        refusal(s.begin_with(&founder(1), Some(ten))),
+        "invalid controllers"
+    );
+    s.audit();
+}
+
+#[test]
+fn calls_that_are_under_way_count() {
+    let mut s = small(2);
+    s.create_app(&founder(1), named("kisan", None)).unwrap();
+    let first = s.begin(&founder(1)).unwrap();
+    let second = s.begin(&founder(1)).unwrap();
+    assert_eq!(refusal(s.begin(&founder(1))), "limit 2");
+    s.refused(&founder(1), &first).unwrap();
+    let third = s.begin(&founder(1)).unwrap();
+    s.created(&founder(1), &second).unwrap();
+    s.created(&founder(1), &third).unwrap();
+    assert_eq!(refusal(s.begin(&founder(1))), "limit 2");
+    assert_eq!((s.app(1).canisters, s.app(1).pending), (2, 0));
+    // What has ended ends once.
+    for ended in [&first, &second] {
+        assert_eq!(refusal(s.refused(&founder(1), ended)), "no creation");
+        assert_eq!(refusal(s.created(&founder(1), ended)), "no creation");
+    }
+    assert_eq!(s.canisters(1).len(), 2);
+    s.audit();
+}
+
+#[test]
+fn an_answer_that_was_lost_keeps_its_slot_over_an_upgrade() {
+    let mut s = small(1);
+    s.create_app(&founder(1), named("kisan", None)).unwrap();
+    let creation = s.begin(&founder(1)).unwrap();
+    s.reopen();
+    assert_eq!(refusal(s.begin(&founder(1))), "limit 1");
+    let after = s.created(&founder(1), &creation).unwrap();
+    assert_eq!(s.canisters(1)[0].canister, after);
+    s.audit();
+}
+
+#[test]
+fn a_licence_that_has_ended_creates_nothing_more() {
+    let mut s = Setting::new();
+    let one = founder(1);
+    s.create_app(&one, named("kisan", None)).unwrap();
+    let creation = s.begin(&one).unwrap();
+    s.licensed.remove(&one.person);
+    assert_eq!(refusal(s.begin(&one)), "unauthorized");
+    // What was under way goes on.
+    s.created(&one, &creation).unwrap();
+}
+
+#[test]
+fn who_has_several_apps_chooses() {
+    let mut s = Setting::new();
+    let one = founder(1);
+    assert_eq!(refusal(s.begin(&one)), "no app");
+    s.create_app(&one, named("kisan", None)).unwrap();
+    s.create_app(&one, named("mandi", None)).unwrap();
+    assert_eq!(refusal(s.begin(&one)), "invalid app");
+    s.choose(&one, 2).unwrap();
+    s.reopen();
+    let creation = s.begin(&one).unwrap();
+    s.created(&one, &creation).unwrap();
+    assert_eq!((s.canisters(1).len(), s.canisters(2).len()), (0, 1));
+
+    assert_eq!(refusal(s.choose(&founder(2), 1)), "unauthorized");
+    assert_eq!(refusal(s.choose(&one, 3)), "no app");
+    // A developer of an agency has it done in the agency's name.
+    let office = developer(3, 7);
+    s.create_app(&office, named("tax", Some(7))).unwrap();
+    assert_eq!(refusal(s.begin(&office)), "no app");
+    s.choose(&office, 3).unwrap();
+    assert!(s.begin(&office).is_ok());
+    // And not when they have left it.
+    assert_eq!(refusal(s.begin(&founder(3))), "unauthorized");
+    s.audit();
+}
