@@ -144,6 +144,7 @@ const BENCHMARKS: &[Benchmark] = &[
     at_most("commit_100", INSTRUCTIONS, 10_000_000.0, || Ok(conversations::commits(100)?.update)),
     shown("commit_100_add", INSTRUCTIONS, || conversations::commits(100)?.add.context("there is room")),
     at_most("commit_1000", INSTRUCTIONS, 60_000_000.0, || Ok(conversations::commits(1_000)?.update)),
+    at_most("app_create_100k", INSTRUCTIONS, 3_000_000.0, suite::create_100k),
     at_most("licence_tour_s", "s", 60.0, tour::seconds),
     at_most("message_e2e_ms", "ms", 100.0, messages::end_to_end),
     at_least("messages_per_s", "messages/s", 100.0, messages::rate),

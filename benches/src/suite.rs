@@ -7,6 +7,7 @@
 //! calls that it makes, without timers. Of each kind of call, some were made before: what a canister prepares at the first
 //! use of a type since its start is not counted.
 
+mod hosting;
 mod identity;
 mod licences;
 mod registry;
@@ -14,6 +15,7 @@ mod setting;
 
 use std::sync::OnceLock;
 
+pub(crate) use hosting::create_100k;
 use setting::Suite;
 
 /// Calls that a figure is the mean of.

@@ -30,6 +30,13 @@ use crate::{
 const FIRST: &[u8] = b"\0asm\x01\0\0\0";
 const SECOND: &[u8] = b"\0asm\x01\0\0\0\0\x02\x01x";
 
+/// A canister of a manifest.
+fn prebuilt(name: &str) -> String {
+    format!(
+        "  - name: {name}\n    build:\n      steps:\n        - type: pre-built\n          path: {name}.wasm\n"
+    )
+}
+
 fn icp() -> PathBuf {
     let folder = project().join("tests/node/node_modules/@icp-sdk/icp-cli-linux-x64");
     let program = folder.join("bin/icp");
@@ -59,10 +66,13 @@ impl Machine {
         let manifest = format!(
             "networks:\n  - name: pk\n    mode: connected\n    url: {url}\n    root-key: {root_key}\n\
              environments:\n  - name: pk\n    network: pk\n\
-             canisters:\n  - name: backend\n    build:\n      steps:\n        - type: pre-built\n          path: backend.wasm\n"
+             canisters:\n{}{}",
+            prebuilt("backend"),
+            prebuilt("worker"),
         );
         machine.write("icp.yaml", manifest.as_bytes());
         machine.write("backend.wasm", FIRST);
+        machine.write("worker.wasm", FIRST);
         machine.write("key.pem", pem(seed).as_bytes());
         machine.done(&[
             "identity",
@@ -132,7 +142,7 @@ fn module_hash(host: &Host, canister: Principal) -> Vec<u8> {
 }
 
 #[test]
-fn icp_deploy_creates_a_canister_under_the_quota_and_upgrades_it() {
+fn icp_deploy_creates_canisters_under_the_quota_and_upgrades_them() {
     let mut host = Host::on(Suite::on_an_engine());
     let seed = [26; 32];
     let founder = Key::from_seed(&seed);
@@ -156,7 +166,8 @@ fn icp_deploy_creates_a_canister_under_the_quota_and_upgrades_it() {
         .update(host.canister, founder.principal(), "choose_app", (app,))
         .unwrap();
     chosen.unwrap();
-    let deployed = |module: &[u8]| {
+    // Who they are, those that run this module first.
+    let deployed = |module: &[u8], running: usize| {
         let output = machine.deploy();
         let said = [&output.stdout[..], &output.stderr].concat();
         assert!(
@@ -171,20 +182,18 @@ fn icp_deploy_creates_a_canister_under_the_quota_and_upgrades_it() {
         };
         let page: Result<Page<Principal, HostedCanister>, Error> =
             host.query(host.canister, key("anybody"), "list_canisters", (args,));
-        let all = page.unwrap().items;
-        assert_eq!(all.len(), 1);
-        let canister = all[0].canister;
-        assert_eq!(
-            module_hash(&host, canister),
-            Sha256::digest(module).to_vec()
-        );
-        canister
+        let all: Vec<Principal> = page.unwrap().items.iter().map(|one| one.canister).collect();
+        let hash = Sha256::digest(module).to_vec();
+        let run = all.iter().filter(|one| module_hash(&host, **one) == hash);
+        assert_eq!(run.count(), running);
+        all
     };
-    let created = deployed(FIRST);
+    let created = deployed(FIRST, 2);
+    assert_eq!(created.len(), 2);
     machine.write("backend.wasm", SECOND);
-    assert_eq!(deployed(SECOND), created);
-    assert_eq!(
-        host.hosted(created).created_by,
-        host.person(founder.principal())
-    );
+    assert_eq!(deployed(SECOND, 1), created);
+    for canister in created {
+        let person = host.person(founder.principal());
+        assert_eq!(host.hosted(canister).created_by, person);
+    }
 }

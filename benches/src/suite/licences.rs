@@ -28,7 +28,7 @@ const GRANTED: usize = 20;
 /// Seats of each queue that are granted while it is measured.
 const MEASURED: u32 = 20;
 /// The official who grants them: none who has applied.
-const OFFICER: u64 = 50;
+pub(super) const OFFICER: u64 = 50;
 const DAY_NS: u64 = 86_400_000_000_000;
 const FILLED_NS: u64 = START_NS - DAY_NS;
 

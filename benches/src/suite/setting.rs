@@ -13,7 +13,7 @@ use crate::net::Net;
 pub(super) use crate::net::key;
 
 /// Longer than the interval of the job that prepares what queries need: a minute.
-const WARM_UP_NS: u64 = 61_000_000_000;
+pub(super) const WARM_UP_NS: u64 = 61_000_000_000;
 
 /// See the [module](self).
 pub(super) struct Suite {
@@ -21,6 +21,8 @@ pub(super) struct Suite {
     pub(super) registry: Principal,
     pub(super) identity: Principal,
     pub(super) license_manager: Principal,
+    /// Without a module, but where that is measured.
+    pub(super) hosting: Principal,
 }
 
 impl Suite {
@@ -31,6 +33,7 @@ impl Suite {
             registry: net.create()?,
             identity: net.create()?,
             license_manager: net.create()?,
+            hosting: net.create()?,
             net,
         };
         let memory = VectorMemory::default();
@@ -42,7 +45,7 @@ impl Suite {
         let init = indus_api::identity::InitArgs {
             registry: suite.registry,
             configuration: indus_api::identity::Configuration {
-                suite_canisters: vec![suite.license_manager],
+                suite_canisters: vec![suite.license_manager, suite.hosting],
                 recovery_delay_ns: None,
             },
         };

@@ -27,8 +27,11 @@ const SUBNET: &str = "the subnet";
 /// Calls of people that wait for an answer of others: half of what the system's queue between two canisters holds.
 const MAX_UNDER_WAY: usize = 250;
 
+/// And of one caller, whose tools create several canisters at once.
+const MAX_OF_CALLER: u8 = 16;
+
 thread_local! {
-    static UNDER_WAY: Guards<Principal> = Guards::new("calls under way", MAX_UNDER_WAY);
+    static UNDER_WAY: Guards<(Principal, u8)> = Guards::new("calls under way", MAX_UNDER_WAY);
 }
 
 #[derive(CandidType)]
@@ -41,10 +44,10 @@ struct Created {
     canister_id: Principal,
 }
 
-/// One call of each caller at a time, and so many in all.
-pub(crate) fn enter() -> Result<Guard<Principal>, Error> {
+/// So many calls of each caller at a time, and so many in all.
+pub(crate) fn enter() -> Result<Guard<(Principal, u8)>, Error> {
     let caller = shell::context().authenticated()?;
-    UNDER_WAY.with(|calls| calls.enter(caller))
+    UNDER_WAY.with(|calls| calls.enter_one_of(&caller, MAX_OF_CALLER))
 }
 
 /// Asks identity who the caller is: a revocation holds at once.

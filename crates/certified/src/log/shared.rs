@@ -45,7 +45,8 @@ const HEIGHT: u32 = 4;
 /// Hashes in a full piece.
 const WIDTH: u64 = 1 << HEIGHT;
 /// Bytes of a leaf and its payload's place, and of a root above.
-const LEAF: u64 = 40;
+const LEAF: u64 = LEAF_BYTES as u64;
+const LEAF_BYTES: usize = 40;
 const ROOT: u64 = 32;
 /// More than one append takes beside its payload: a piece of leaves, and one of roots at each level.
 const ROOM: u64 = WIDTH * (LEAF + 15 * ROOT);
@@ -188,7 +189,7 @@ impl<M: Memory> SharedLogs<M> {
 
         let index = head.size;
         let mut node = hash::leaf(entry);
-        let mut leaf = [0; LEAF as usize];
+        let mut leaf = [0; LEAF_BYTES];
         leaf[..32].copy_from_slice(&node);
         leaf[32..].copy_from_slice(&(self.end << LENGTH_BITS | length).to_le_bytes());
         self.region.write(self.end, payload);
