@@ -5,8 +5,8 @@
 //! | 0, 1 | collection `apps` | id (u64, big-endian) → exact Candid bytes of an `AppRecord` |
 //! | 2, 3 | collection `canisters` | canister id → exact Candid bytes of a `HostedCanisterRecord` |
 //! | 4, 5 | collection `configuration` | 0 (u64) → exact Candid bytes of a `ConfigurationRecord` |
-//! | 6 | B-tree | (owner, app) → (): [`owner_key`] |
-//! | 7 | B-tree | owner, name ([`name_key`]) → app |
+//! | 6 | B-tree | (owner, app) → (): `owner_key` |
+//! | 7 | B-tree | owner, name (`name_key`) → app |
 //! | 8 | B-tree | (app, canister) → () |
 //! | 9 | B-tree | number → a canister that is being created ([`crate::creations`]) |
 //! | 10 | B-tree | person → the app that they create canisters for |

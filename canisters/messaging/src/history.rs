@@ -4,7 +4,7 @@
 //! entry   kind u8 │ epoch u64 │ at_ns u64 │ length u8 │ sender │ payload       numbers big-endian
 //! ```
 //!
-//! What a message begins with follows from the group and the epoch, so it isn't kept: see [`SHORT`].
+//! What a message begins with follows from the group and the epoch, so it isn't kept: see `SHORT`.
 //!
 //! Invariant: the head in the conversation's certified leaf is of these entries.
 //!

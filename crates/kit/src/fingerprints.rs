@@ -17,11 +17,11 @@
 //! With 2^(k−1) < n ≤ 2^k buckets, a hash `h` is at home in bucket `h mod 2^k` where there is one, else in `h mod 2^(k−1)`.
 //!
 //! Invariants
-//! - A number stands in the bucket of its hash, or in the overflow of that. There is a bucket for each [`LOAD`] numbers, unless
+//! - A number stands in the bucket of its hash, or in the overflow of that. There is a bucket for each `LOAD` numbers, unless
 //!   stable memory could not grow.
 //! - Under a hash every number is found that was put there, and none twice but if it was put twice.
 //!
-//! Cost: a bucket read and a slot written; every [`LOAD`]th time a bucket is split. About 15 bytes a number.
+//! Cost: a bucket read and a slot written; every `LOAD`th time a bucket is split. About 15 bytes a number.
 
 use ic_stable_structures::{Memory, StableBTreeMap};
 
