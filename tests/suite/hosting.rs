@@ -17,13 +17,12 @@ use indus_api::{
     },
     identity::path,
     licences::{Seat, SeatArgs},
-    registry::{Action, CanisterProfile, DataClass},
+    registry::DataClass,
 };
 use pocket_ic::RejectResponse;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    decisions::{configure, recorded, suite_canisters},
     licences::closed_round,
     suite::{CONTROLLER, Suite, commitment, key},
     traps::to_hour,
@@ -62,10 +61,6 @@ impl Host {
     /// Installs hosting on the subnet of identity, and has all others know it.
     pub(crate) fn on(suite: Suite) -> Self {
         let subnet = suite.pic.get_subnet(suite.identity).unwrap();
-        let canister = suite
-            .pic
-            .create_canister_on_subnet(Some(CONTROLLER), None, subnet);
-        suite.pic.add_cycles(canister, 1_000_000_000_000_000);
         let args = InitArgs {
             identity: suite.identity,
             registry: suite.registry,
@@ -75,23 +70,8 @@ impl Host {
                 ..Configuration::default()
             }),
         };
-        let args = Encode!(&args).unwrap();
-        suite
-            .pic
-            .install_canister(canister, app_hosting_module(), args, Some(CONTROLLER));
-        recorded(&suite);
-        suite.decided(Action::RecordCanister(CanisterProfile {
-            canister,
-            organisation: suite.organisation,
-            name: "app-hosting".into(),
-            module_hash: None,
-            data_class: DataClass::Official,
-        }));
-        let asking = suite_canisters(vec![suite.license_manager, canister]);
-        let decided = suite.decided(configure(suite.identity, &asking)).id;
-        let applied: Result<(), Error> =
-            suite.identity(key("anybody"), "apply_decision", (decided,));
-        applied.unwrap();
+        let named = ("app-hosting", DataClass::Official);
+        let canister = suite.join(subnet, named, app_hosting_module(), &args);
         suite.with_officials();
         suite.official(key("bilal"), APP_DEVELOPER);
         suite.person(key("stranger"));

@@ -29,17 +29,14 @@ use indus_api::{
         EntryKind, INBOXES, InboxRecord, InitArgs, Label, PostArgs, Receipt, UploadArgs,
         WelcomesArgs, WelcomesPage, entry_hash, welcome_hash,
     },
-    registry::{Action, CanisterProfile, DataClass},
+    registry::DataClass,
 };
 use indus_verify::{Hash, LogRoot, log::verify_consistency};
 use pocket_ic::{RejectResponse, common::rest::RawMessageId};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-use crate::{
-    decisions::{configure, recorded, suite_canisters},
-    suite::{CONTROLLER, Suite, key},
-};
+use crate::suite::{CONTROLLER, Suite, key};
 use devices::Device;
 
 /// A suite with messaging.
@@ -83,32 +80,13 @@ impl Post {
             suite.pic.set_time(now);
         }
         let subnet = suite.pic.topology().get_app_subnets().pop().unwrap();
-        let canister = suite
-            .pic
-            .create_canister_on_subnet(Some(CONTROLLER), None, subnet);
-        suite.pic.add_cycles(canister, 1_000_000_000_000_000);
         let args = InitArgs {
             identity: suite.identity,
             registry: suite.registry,
             configuration: Configuration::default(),
         };
-        let args = Encode!(&args).unwrap();
-        suite
-            .pic
-            .install_canister(canister, messaging_module(), args, Some(CONTROLLER));
-        recorded(&suite);
-        suite.decided(Action::RecordCanister(CanisterProfile {
-            canister,
-            organisation: suite.organisation,
-            name: "messaging".into(),
-            module_hash: None,
-            data_class: DataClass::Confidential,
-        }));
-        let asking = suite_canisters(vec![suite.license_manager, canister]);
-        let decided = suite.decided(configure(suite.identity, &asking)).id;
-        let applied: Result<(), Error> =
-            suite.identity(key("anybody"), "apply_decision", (decided,));
-        applied.unwrap();
+        let named = ("messaging", DataClass::Confidential);
+        let canister = suite.join(subnet, named, messaging_module(), &args);
         // The seed is drawn.
         suite.pass(Duration::from_secs(61));
         Self { suite, canister }

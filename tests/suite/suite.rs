@@ -26,8 +26,8 @@ use indus_api::{
     },
     licences,
     registry::{
-        Action, ApproveArgs, Organisation, OrganisationChange, Proposal, ProposalState,
-        ProposeArgs, payload_hash,
+        Action, ApproveArgs, CanisterProfile, DataClass, Organisation, OrganisationChange,
+        Proposal, ProposalState, ProposeArgs, payload_hash,
     },
     service::ServiceInfo,
 };
@@ -40,6 +40,8 @@ use pocket_ic::{
 };
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
+
+use crate::decisions::{configure, recorded, suite_canisters};
 
 /// Who installs and upgrades the canisters.
 pub(crate) const CONTROLLER: Principal = Principal::from_slice(&[0xC0; 29]);
@@ -163,6 +165,37 @@ impl Suite {
         suite.pass(Duration::from_secs(1));
         suite.organisation = suite.admitted("mof", key("administrator"));
         suite
+    }
+
+    /// Installs one more canister on a subnet, has it in the inventory, and identity tell it who calls.
+    pub(crate) fn join(
+        &self,
+        subnet: Principal,
+        (name, data_class): (&str, DataClass),
+        module: Vec<u8>,
+        args: &impl CandidType,
+    ) -> Principal {
+        let canister = self
+            .pic
+            .create_canister_on_subnet(Some(CONTROLLER), None, subnet);
+        self.pic.add_cycles(canister, 1_000_000_000_000_000);
+        let args = Encode!(args).unwrap();
+        self.pic
+            .install_canister(canister, module, args, Some(CONTROLLER));
+        recorded(self);
+        self.decided(Action::RecordCanister(CanisterProfile {
+            canister,
+            organisation: self.organisation,
+            name: name.into(),
+            module_hash: None,
+            data_class,
+        }));
+        let asking = suite_canisters(vec![self.license_manager, canister]);
+        let decided = self.decided(configure(self.identity, &asking)).id;
+        let applied: Result<(), Error> =
+            self.identity(key("anybody"), "apply_decision", (decided,));
+        applied.unwrap();
+        canister
     }
 
     pub(crate) fn canisters(&self) -> [Principal; 3] {
