@@ -22,6 +22,8 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 pub enum TrapsAt {
     /// In each callback, before it has done anything.
     CallbackStart,
+    /// In each callback that has a reply to read, and in each method that has an argument; not in those of timers.
+    Answer,
     /// At each reply, after everything was done.
     Reply,
 }
@@ -32,6 +34,7 @@ impl TrapsAt {
         match self {
             // Whoever takes an answer first looks whether it is one.
             Self::CallbackStart => "msg_reject_code",
+            Self::Answer => "msg_arg_data_size",
             Self::Reply => "msg_reply",
         }
     }

@@ -23,7 +23,7 @@ use pocket_ic::RejectResponse;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    licences::closed_round,
+    licences::closed_round_of,
     suite::{CONTROLLER, Suite, commitment, key},
     traps::to_hour,
 };
@@ -54,12 +54,12 @@ impl Drop for Host {
 }
 
 impl Host {
-    fn new() -> Self {
-        Self::on(Suite::new())
+    pub(crate) fn new() -> Self {
+        Self::on(Suite::new(), key("ayesha"))
     }
 
-    /// Installs hosting on the subnet of identity, and has all others know it.
-    pub(crate) fn on(suite: Suite) -> Self {
+    /// Installs hosting on the subnet of identity, and has all others know it. Seat 1 is this founder's.
+    pub(crate) fn on(suite: Suite, founder: Principal) -> Self {
         let subnet = suite.pic.get_subnet(suite.identity).unwrap();
         let args = InitArgs {
             identity: suite.identity,
@@ -75,11 +75,11 @@ impl Host {
         suite.with_officials();
         suite.official(key("bilal"), APP_DEVELOPER);
         suite.person(key("stranger"));
-        let (_, application) = closed_round(&suite, "ayesha");
+        let (_, application) = closed_round_of(&suite, "ayesha", founder);
         let granted: Result<Seat, Error> =
             suite.licences(key("officer"), "grant", (application.content.id,));
         assert_eq!(granted.unwrap().seat, 1);
-        let claimed: Result<Seat, Error> = suite.licences(key("ayesha"), "claim", (1_u64,));
+        let claimed: Result<Seat, Error> = suite.licences(founder, "claim", (1_u64,));
         claimed.unwrap();
         Self { suite, canister }
     }
@@ -89,7 +89,7 @@ impl Host {
         self.suite.pic.make_live(None).to_string()
     }
 
-    fn hosting<R: CandidType + DeserializeOwned>(
+    pub(crate) fn hosting<R: CandidType + DeserializeOwned>(
         &self,
         caller: &str,
         method: &str,
@@ -98,7 +98,7 @@ impl Host {
         self.update(self.canister, key(caller), method, args)
     }
 
-    fn create_app(&self, caller: &str, name: &str) -> Result<App, Error> {
+    pub(crate) fn create_app(&self, caller: &str, name: &str) -> Result<App, Error> {
         let organisation = (caller == "bilal").then_some(self.organisation);
         let args = CreateAppArgs {
             organisation,
@@ -109,7 +109,7 @@ impl Host {
     }
 
     /// What icp-cli sends.
-    fn create(&self, caller: &str) -> Result<CreatedCanister, CreateCanisterError> {
+    pub(crate) fn create(&self, caller: &str) -> Result<CreatedCanister, CreateCanisterError> {
         self.hosting(caller, "create_canister", (plain(),)).unwrap()
     }
 

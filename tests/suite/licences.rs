@@ -45,13 +45,22 @@ pub(crate) fn review(application: &Application, score: u8) -> ReviewArgs {
 
 /// A round with this applicant, reviewed and closed: the applicant's person, and their application.
 pub(crate) fn closed_round(suite: &Suite, applicant: &str) -> (Principal, Application) {
+    closed_round_of(suite, applicant, key(applicant))
+}
+
+/// The same for an applicant with this key.
+pub(crate) fn closed_round_of(
+    suite: &Suite,
+    applicant: &str,
+    caller: Principal,
+) -> (Principal, Application) {
     let officer = key("officer");
     let opened: Round = suite
         .licences(officer, "open_round", (round(suite),))
         .unwrap();
-    let person = suite.person(key(applicant));
+    let person = suite.person(caller);
     let args = (application(applicant),);
-    let applied: Application = suite.licences(key(applicant), "apply", args).unwrap();
+    let applied: Application = suite.licences(caller, "apply", args).unwrap();
     let args = (review(&applied, 70),);
     let reviewed: Result<Application, Error> = suite.licences(key("reviewer"), "review", args);
     reviewed.unwrap();

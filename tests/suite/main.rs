@@ -12,6 +12,7 @@ mod hosting;
 mod licences;
 mod messaging;
 mod plain_tools;
+mod releases;
 mod repeated;
 mod standings;
 mod steps;

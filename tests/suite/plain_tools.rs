@@ -13,7 +13,7 @@ use candid::Principal;
 use end_to_end::project;
 use indus_api::{
     Error,
-    hosting::{APP_DEVELOPER, App, CreateAppArgs, HostedCanister, ListCanistersArgs},
+    hosting::{App, CreateAppArgs, HostedCanister, ListCanistersArgs},
     paging::Page,
     registry::DataClass,
 };
@@ -141,12 +141,11 @@ fn module_hash(host: &Host, canister: Principal) -> Vec<u8> {
 
 #[test]
 fn icp_deploy_creates_canisters_under_the_quota_and_upgrades_them() {
-    let mut host = Host::on(Suite::on_an_engine());
     let seed = [26; 32];
     let founder = Key::from_seed(&seed);
-    host.official(founder.principal(), APP_DEVELOPER);
+    let mut host = Host::on(Suite::on_an_engine(), founder.principal());
     let args = CreateAppArgs {
-        organisation: Some(host.organisation),
+        organisation: None,
         name: "kisan".into(),
         data_class: DataClass::Public,
     };
@@ -158,12 +157,6 @@ fn icp_deploy_creates_canisters_under_the_quota_and_upgrades_them() {
     let subnet = host.pic.get_subnet(host.canister).unwrap();
     let url = host.live();
     let machine = Machine::new(&host, &url, subnet, &seed);
-    // Which app it is for has to be said first.
-    assert!(!machine.deploy().status.success());
-    let chosen: Result<App, Error> = host
-        .update(host.canister, founder.principal(), "choose_app", (app,))
-        .unwrap();
-    chosen.unwrap();
     // Who they are, those that run this module first.
     let deployed = |module: &[u8], running: usize| {
         let output = machine.deploy();

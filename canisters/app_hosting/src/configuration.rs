@@ -10,11 +10,12 @@ use indus_api::{
     decision::Decision,
     hosting::{
         CONFIGURATION_KEY, Configuration, ConfigurationRecord, InForce, InitArgs, MAX_APPS,
-        MAX_CANISTERS, MAX_INITIAL_CYCLES,
+        MAX_CANISTERS, MAX_INITIAL_CYCLES, MODULE_BYTES,
     },
 };
 use indus_kit::{Context, arguments, text::invalid};
 
+use crate::care;
 use crate::state::{CONFIGURED, IN_FORCE, State, conflict};
 
 /// The configuration of a new installation.
@@ -93,6 +94,8 @@ fn check(configuration: &Configuration) -> Result<(), Error> {
         apps_of_organisation,
         canisters_of_app,
         initial_cycles,
+        module_bytes_of_app,
+        ref care,
     } = *configuration;
     for (field, value, max) in [
         ("apps_of_person", apps_of_person, MAX_APPS),
@@ -107,5 +110,10 @@ fn check(configuration: &Configuration) -> Result<(), Error> {
         let reason = format!("must be at most {MAX_INITIAL_CYCLES}");
         return Err(invalid("initial_cycles", reason));
     }
-    Ok(())
+    if !MODULE_BYTES.contains(&module_bytes_of_app) {
+        let (min, max) = MODULE_BYTES.into_inner();
+        let reason = format!("must be {min} to {max}");
+        return Err(invalid("module_bytes_of_app", reason));
+    }
+    care::check(care)
 }

@@ -1,6 +1,9 @@
 //! What the methods that people sign for would do (ICRC-21), in words.
 
-use indus_api::hosting::{CreateAppArgs, engine::CreateCanisterArgs};
+use indus_api::hosting::{
+    ApproveReleaseArgs, CarryOutArgs, CreateAppArgs, ProposeReleaseArgs, RollBackArgs,
+    engine::CreateCanisterArgs,
+};
 use indus_kit::{
     arguments::{self, decode},
     icrc21::Consent,
@@ -42,6 +45,39 @@ fn of_method(
             let fields = fields.iter().map(|one| ("Controller", one.to_text()));
             ("Create a canister for the chosen app", fields.collect())
         }
+        "propose_release" => {
+            let args: ProposeReleaseArgs = decode(argument)?;
+            let fields = vec![
+                ("Canister", args.canister.to_text()),
+                ("Module", hex::encode(&args.module_hash)),
+                ("Check", format!("{:?}", args.health)),
+            ];
+            ("Release a module", fields)
+        }
+        "approve_release" => {
+            let args: ApproveReleaseArgs = decode(argument)?;
+            let fields = vec![
+                ("Release", args.release.to_string()),
+                ("Module", hex::encode(&args.module_hash)),
+                ("Argument", hex::encode(&args.argument_hash)),
+            ];
+            ("Approve a release of somebody else", fields)
+        }
+        "withdraw_release" => {
+            let id: u64 = decode(argument)?;
+            ("Take a release back", vec![("Release", id.to_string())])
+        }
+        "roll_back" => {
+            let args: RollBackArgs = decode(argument)?;
+            let mut fields = vec![("Canister", args.canister.to_text())];
+            fields.extend(args.to.map(|id| ("Release", id.to_string())));
+            ("Bring an earlier release back", fields)
+        }
+        "carry_out" => {
+            let args: CarryOutArgs = decode(argument)?;
+            let fields = vec![("Proposal", args.proposal.to_string())];
+            ("Carry out an upgrade that the governors decided", fields)
+        }
         "apply_decision" => {
             let id: u64 = decode(argument)?;
             let fields = vec![("Proposal", id.to_string())];
@@ -54,8 +90,9 @@ fn of_method(
 
 #[cfg(test)]
 mod tests {
-    use candid::{Encode, Nat};
-    use indus_api::registry::DataClass;
+    use candid::{Encode, Nat, Principal};
+    use indus_api::{hosting::HealthCheck, registry::DataClass};
+    use serde_bytes::ByteBuf;
 
     use super::*;
 
@@ -72,7 +109,34 @@ mod tests {
             amount: Nat::from(0_u8),
             creation_args: None,
         };
+        let someone = Principal::from_slice(&[7]);
+        let hash = ByteBuf::from([7; 32]);
+        let release = ProposeReleaseArgs {
+            canister: someone,
+            module_hash: hash.clone(),
+            argument: ByteBuf::new(),
+            health: HealthCheck::Installs,
+            keep_memory: false,
+        };
+        let approval = ApproveReleaseArgs {
+            release: 7,
+            module_hash: hash.clone(),
+            argument_hash: hash,
+        };
+        let back = RollBackArgs {
+            canister: someone,
+            to: Some(7),
+        };
+        let upgrade = CarryOutArgs {
+            proposal: 7,
+            argument: ByteBuf::new(),
+        };
         let encoded = [
+            ("propose_release", Encode!(&release)),
+            ("approve_release", Encode!(&approval)),
+            ("withdraw_release", Encode!(&7_u64)),
+            ("roll_back", Encode!(&back)),
+            ("carry_out", Encode!(&upgrade)),
             ("create_app", Encode!(&app)),
             ("choose_app", Encode!(&7_u64)),
             ("create_canister", Encode!(&canister)),
@@ -105,6 +169,7 @@ mod tests {
             "confirm_upgrade",
             "icrc21_canister_call_consent_message",
             "refresh_subject",
+            "upload_chunk",
         ];
         let interface = crate::candid_interface();
         let (_, service) = interface.split_once("service :").unwrap_or_default();

@@ -19,7 +19,7 @@ use ic_stable_structures::Memory;
 use indus_api::{
     Error, Subject,
     hosting::{
-        App, AppRecord, HostedCanister, HostedCanisterRecord, ListCanistersArgs, app_key,
+        App, AppOwner, AppRecord, HostedCanister, HostedCanisterRecord, ListCanistersArgs, app_key,
         canister_key,
     },
     paging::{Page, PageArgs},
@@ -48,7 +48,8 @@ pub struct Creation {
 }
 
 /// Takes a slot for one more canister of the app that the caller chose. `controllers` are those that the caller asks for; this
-/// canister is always one of them, so that it can carry out releases and keep the canister alive.
+/// canister is always one of them, so that it can carry out releases and keep the canister alive. It is the only one of what belongs to an
+/// agency: nobody passes over the second person.
 ///
 /// # Errors
 /// [`Error::NotFound`] and [`Error::Invalid`] for the app; [`Error::Unauthorized`]; [`Error::Invalid`] for the controllers;
@@ -62,7 +63,16 @@ pub fn begin<M: Memory>(
 ) -> Result<Creation, Error> {
     let app = apps::chosen(state, subject.person)?;
     apps::check(subject, app.owner, entitled)?;
-    let mut controllers = controllers.unwrap_or_else(|| vec![context.caller]);
+    let is_agency = matches!(app.owner, AppOwner::Organisation(_));
+    let mut controllers = match controllers {
+        None if is_agency => Vec::new(),
+        None => vec![context.caller],
+        Some(asked) => asked,
+    };
+    if is_agency && controllers.iter().any(|one| *one != state.own) {
+        let reason = "must be this canister alone: it is an agency's app";
+        return Err(invalid("controllers", reason));
+    }
     if !controllers.contains(&state.own) {
         controllers.push(state.own);
     }
@@ -123,6 +133,9 @@ pub fn created<M: Memory>(
         created_by: person,
         created_at_ns: context.time_ns,
         controllers: creation.controllers.clone(),
+        release: None,
+        release_before: None,
+        module_hash: None,
     };
     let changes = vec![
         APP.put(&app_key(id), &AppRecord::V1(app))?,
@@ -131,6 +144,7 @@ pub fn created<M: Memory>(
     let block = state.record(context, CANISTER_CREATED, person, changes)?;
     state.creations.remove(&creation.number);
     state.canisters_of.insert((id, canister), ());
+    state.readings_due.insert((context.time_ns, canister), ());
     Ok(block)
 }
 

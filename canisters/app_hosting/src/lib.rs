@@ -1,13 +1,15 @@
 //! The `app_hosting` canister: canisters for startups and agencies, from a seat to a live application.
 //!
 //! This file is the shell: one endpoint a method, besides those that all canisters have. What an endpoint asks of others is in
-//! `suite`; everything else runs natively over a [`State`]: [`apps`], [`creations`].
+//! `suite`; everything else runs natively over a [`State`]: [`apps`], [`creations`], [`releases`], [`care`].
 
 pub mod apps;
+pub mod care;
 pub mod configuration;
 mod consent;
 pub mod creations;
 mod engine;
+pub mod releases;
 pub mod state;
 mod suite;
 
@@ -19,8 +21,10 @@ use ic_stable_structures::DefaultMemoryImpl;
 use indus_api::{
     Error, Subject,
     hosting::{
-        App, AppName, AppRecord, CreateAppArgs, HostedCanister, HostedCanisterRecord, InForce,
-        InitArgs, ListAppsArgs, ListCanistersArgs,
+        App, AppName, AppRecord, ApproveReleaseArgs, CarryOutArgs, Cost, CreateAppArgs,
+        HostedCanister, HostedCanisterRecord, InForce, InitArgs, ListAppsArgs, ListCanistersArgs,
+        ListCostsArgs, ListReleasesArgs, MAX_CHUNK_BYTES, ModuleArgs, ProposeReleaseArgs, Release,
+        ReleaseOf, ReleaseRecord, RollBackArgs, UploadArgs, Uploaded,
         engine::{
             CreateCanisterArgs, CreateCanisterError, CreatedCanister, Operator, OperatorArgs,
         },
@@ -28,7 +32,7 @@ use indus_api::{
     paging::Page,
 };
 use indus_kit::{
-    Context, Definition, Kit, encoding,
+    Context, Definition, Kit, arguments, encoding,
     http::status::Metric,
     icrc21::Consent,
     shell::{self, Shell},
@@ -47,8 +51,20 @@ thread_local! {
     pub(crate) static SUBJECTS: RefCell<CachedSubjects> = RefCell::new(CachedSubjects::new(suite::IDENTITY));
 }
 
-static JOBS: [Job; 2] = [
+static JOBS: [Job; 4] = [
     shell::page_job::<Hosting>(),
+    Job {
+        name: "releases",
+        interval: Duration::from_secs(10),
+        slice: suite::RELEASES_AT_ONCE,
+        run: timers::retry_pending::<Hosting>,
+    },
+    Job {
+        name: "care",
+        interval: Duration::from_secs(60),
+        slice: 20,
+        run: suite::care_slice,
+    },
     Job {
         name: "prune",
         interval: Duration::from_secs(60),
@@ -85,16 +101,31 @@ impl Shell for Hosting {
     fn prepare() {
         encoding::prepare::<AppRecord>();
         encoding::prepare::<HostedCanisterRecord>();
+        encoding::prepare::<ReleaseRecord>();
         encoding::prepare::<Result<App, Error>>();
+        encoding::prepare::<Result<Release, Error>>();
         encoding::prepare::<Result<HostedCanister, Error>>();
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![Metric::gauge(
-            "indus_creations",
-            "Canisters that are being created, or whose creation has no known end",
-            self.creations.len(),
-        )]
+        vec![
+            Metric::gauge(
+                "indus_creations",
+                "Canisters that are being created, or whose creation has no known end",
+                self.creations.len(),
+            ),
+            Metric::gauge(
+                "indus_releases_running",
+                "Releases that are being carried out",
+                self.pending.len(),
+            ),
+            Metric::gauge("indus_modules", "Modules that are kept", self.modules.len()),
+            Metric::gauge(
+                "indus_treasury_cycles",
+                "Cycles that canisters are topped up from, and what is kept in reserve",
+                u64::try_from(api::canister_liquid_cycle_balance()).unwrap_or(u64::MAX),
+            ),
+        ]
     }
 }
 
@@ -179,6 +210,92 @@ async fn created(args: CreateCanisterArgs) -> Result<CreatedCanister, Error> {
     }
 }
 
+/// Who may change the app; for an upgrade of the suite, a governor who decided it: keeps a chunk of a module. Repeatable.
+#[update(decode_with = "chunk", encode_with = "reply", hidden)]
+#[candid_method(update)]
+async fn upload_chunk(args: UploadArgs) -> Result<Uploaded, Error> {
+    let _under_way = suite::enter()?;
+    match args.of {
+        ReleaseOf::App(_) => {
+            let subject = suite::subject().await?;
+            shell::update(|state: &mut Hosting, context| {
+                releases::upload(state, context, &subject, args)
+            })
+        }
+        ReleaseOf::Upgrade { proposal } => {
+            let upgrade = suite::upgrade(proposal).await?;
+            shell::update(|state: &mut Hosting, context| {
+                releases::upload_for_upgrade(state, context, &upgrade, args)
+            })
+        }
+    }
+}
+
+/// Who may change the app, with a licence or the role that it took to make it: proposes a release of one of its canisters. A person's begins
+/// at once; an agency's waits for another person. Repeatable.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+async fn propose_release(args: ProposeReleaseArgs) -> Result<Release, Error> {
+    let _under_way = suite::enter()?;
+    let (subject, entitled) = suite::releasing(args.canister).await?;
+    let release = shell::update(|state: &mut Hosting, context| {
+        releases::propose(state, context, &subject, entitled, args)
+    });
+    suite::carry_out_soon();
+    release
+}
+
+/// Whoever acts for the agency with the role `app-approver`, and did not propose it: approves a release, which begins at once. Repeatable.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+async fn approve_release(args: ApproveReleaseArgs) -> Result<Release, Error> {
+    let _under_way = suite::enter()?;
+    let subject = suite::refresh_subject().await?;
+    let release = shell::update(|state: &mut Hosting, context| {
+        releases::approve(state, context, &subject, &args)
+    });
+    suite::carry_out_soon();
+    release
+}
+
+/// Who may propose or approve it: takes a release back that waits. Repeatable.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+async fn withdraw_release(release: u64) -> Result<Release, Error> {
+    let _under_way = suite::enter()?;
+    let subject = suite::refresh_subject().await?;
+    shell::update(|state: &mut Hosting, context| {
+        releases::withdraw(state, context, &subject, release)
+    })
+}
+
+/// As `propose_release`: brings the module of an earlier release back, over the memory of today. Repeatable.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+async fn roll_back(args: RollBackArgs) -> Result<Release, Error> {
+    let _under_way = suite::enter()?;
+    let (subject, entitled) = suite::releasing(args.canister).await?;
+    let release = shell::update(|state: &mut Hosting, context| {
+        releases::roll_back(state, context, &subject, entitled, args)
+    });
+    suite::carry_out_soon();
+    release
+}
+
+/// A governor who proposed or approved it: has an upgrade of a canister of the suite carried out, exactly as the registry's decision says.
+/// Repeatable.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+async fn carry_out(args: CarryOutArgs) -> Result<Release, Error> {
+    let _under_way = suite::enter()?;
+    let upgrade = suite::upgrade(args.proposal).await?;
+    let release = shell::update(|state: &mut Hosting, context| {
+        releases::carry_out(state, context, &upgrade, args)
+    });
+    suite::carry_out_soon();
+    release
+}
+
 /// Everybody: this canister, for its own subnet; none for another one.
 #[query(
     name = "getEngineOperatorBySubnet",
@@ -240,11 +357,55 @@ fn list_canisters(args: ListCanistersArgs) -> Result<Page<Principal, HostedCanis
     shell::query(|state: &Hosting, _| creations::list(state, args))
 }
 
+/// Everybody: a release. Not certified: that is the collection `releases`.
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(query)]
+fn get_release(release: u64) -> Result<Release, Error> {
+    shell::query(|state: &Hosting, _| releases::get(state, release))
+}
+
+/// Everybody: a page of a canister's releases, in the order of their ids. Not certified.
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(query)]
+fn list_releases(args: ListReleasesArgs) -> Result<Page<u64, Release>, Error> {
+    shell::query(|state: &Hosting, _| releases::list(state, args))
+}
+
+/// Who may change the app, or approve its releases: what its canister, or the subnet, said of a release that did not go live. Not certified.
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(query)]
+fn release_message(release: u64) -> Result<Option<String>, Error> {
+    shell::query(|state: &Hosting, context| {
+        let subject = state.subject(context)?;
+        releases::message(state, &subject, release)
+    })
+}
+
+/// Everybody: a page of what an app cost, in the order of months. Not certified: that is the collection `costs`.
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(query)]
+fn list_costs(args: ListCostsArgs) -> Result<Page<u32, Cost>, Error> {
+    shell::query(|state: &Hosting, _| care::costs(state, args))
+}
+
+/// Everybody: how much of a module is kept. Not certified.
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(query)]
+fn get_module(args: ModuleArgs) -> Result<Uploaded, Error> {
+    shell::query(|state: &Hosting, _| releases::module(state, &args))
+}
+
 /// Everybody: the configuration in force. Not certified: that is the collection `hosting_configuration`.
 #[query(encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_configuration() -> Result<InForce, Error> {
     shell::query(|state: &Hosting, _| state.in_force())
+}
+
+/// Decodes a chunk, which is longer than any other argument, or rejects the call.
+fn chunk(bytes: Vec<u8>) -> UploadArgs {
+    arguments::decode_long(MAX_CHUNK_BYTES, &bytes)
+        .unwrap_or_else(|refused| api::trap(refused.to_string()))
 }
 
 /// The Candid interface, as `candid/app_hosting.did` has it.

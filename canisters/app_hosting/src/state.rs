@@ -11,6 +11,18 @@
 //! | 9 | B-tree | number → a canister that is being created ([`crate::creations`]) |
 //! | 10 | B-tree | person → the app that they create canisters for |
 //! | 11 | cell | the number of the last creation |
+//! | 12, 13 | collection `releases` | id (u64, big-endian) → exact Candid bytes of a `ReleaseRecord` |
+//! | 14 | B-tree | canister → its release that is proposed or running |
+//! | 15 | B-tree | release → how far it is ([`indus_orchestrator::Work`], Candid) |
+//! | 16 | B-tree | release → its module's argument: of those that are open, or went live |
+//! | 17, 18 | B-trees | modules ([`indus_orchestrator::modules`]) |
+//! | 19 | B-tree | release → what was said of its failure |
+//! | 20 | B-tree | (canister, release) → () |
+//! | 21 | B-tree | canister → its releases so far |
+//! | 22 | B-tree | proposal of the registry → the release that carried it out, or tried to |
+//! | 23 | B-tree | (time of the next reading, canister) → () |
+//! | 24, 25 | collection `readings` | canister id → exact Candid bytes of a `ReadingRecord` |
+//! | 26, 27 | collection `costs` | app (u64), month (u32), big-endian → exact Candid bytes of a `CostRecord` |
 //! | 200 on | the kit's | see [`indus_kit::memories`] |
 //!
 //! Ids of memories are never used for anything else; none is retired so far.
@@ -18,7 +30,7 @@
 //! Invariants:
 //! - Apps are never removed and their ids never used again: 1 to n without a gap.
 //! - The certified counts of an app are its canisters (memory 8) and its creations (memory 9).
-//! - Memories 6 to 8 follow from the records.
+//! - Memories 6 to 8, 20 and 21 follow from the records.
 //!
 //! Cost: each access is O(log n); opening reads the headers of the structures.
 
@@ -28,18 +40,22 @@ use indus_api::{
     Error,
     hosting::{
         APPS, App, AppOwner, AppRecord, CANISTER_ID_BYTES, CANISTERS, CONFIGURATION,
-        CONFIGURATION_KEY, ConfigurationRecord, HostedCanisterRecord, InForce, InitArgs, app_key,
+        CONFIGURATION_KEY, COST_KEY_BYTES, COSTS, ConfigurationRecord, CostRecord,
+        HostedCanisterRecord, InForce, InitArgs, READINGS, RELEASES, ReadingRecord, ReleaseRecord,
+        app_key,
     },
 };
 pub(crate) use indus_kit::refusals::{conflict, limit_reached, not_found, unauthorized};
 use indus_kit::{
     Change, CollectionSpec, Context, Definition, Event, Kit, Memories, OpenError, Table,
+    calls::pending::Pending,
     codes::internal,
     memories::KitMemory,
     rate_limit::{Limit, RateLimits},
     subjects::ReadRule,
     timers::Progress,
 };
+use indus_orchestrator::Modules;
 
 use crate::configuration;
 
@@ -51,6 +67,10 @@ pub const APP: Table<AppRecord> = Table::new(0);
 /// Their canisters.
 pub const CANISTER: Table<HostedCanisterRecord> = Table::new(1);
 pub(crate) const IN_FORCE: Table<ConfigurationRecord> = Table::new(2);
+/// Releases.
+pub const RELEASE: Table<ReleaseRecord> = Table::new(3);
+pub(crate) const READING: Table<ReadingRecord> = Table::new(4);
+pub(crate) const COST: Table<CostRecord> = Table::new(5);
 
 /// Somebody made an app.
 pub const APP_CREATED: &str = "app.created";
@@ -60,6 +80,18 @@ pub const CANISTER_REQUESTED: &str = "canister.requested";
 pub const CANISTER_CREATED: &str = "canister.created";
 /// The subnet refused it; the slot is free again.
 pub const CANISTER_REFUSED: &str = "canister.refused";
+/// A release was proposed; it waits for another person.
+pub const RELEASE_PROPOSED: &str = "release.proposed";
+/// A release is being carried out, by who asked for it or approved it.
+pub const RELEASE_STARTED: &str = "release.started";
+/// A release was taken back.
+pub const RELEASE_WITHDRAWN: &str = "release.withdrawn";
+/// A release is over, one way or another.
+pub const RELEASE_ENDED: &str = "release.ended";
+/// A canister's cycles were read; a top-up of it may be booked with that.
+pub const CYCLES_READ: &str = "cycles.read";
+/// A top-up that was booked was not given.
+pub const CYCLES_BOOKED_BACK: &str = "cycles.booked_back";
 /// A decision of the governors about this canister was applied.
 pub const CONFIGURED: &str = "configuration.applied";
 
@@ -109,12 +141,38 @@ pub static DEFINITION: Definition = Definition {
             trie: 5,
             ..PUBLIC
         },
+        CollectionSpec {
+            name: RELEASES,
+            records: 12,
+            trie: 13,
+            ..PUBLIC
+        },
+        CollectionSpec {
+            name: READINGS,
+            key_bytes: CANISTER_ID_BYTES,
+            records: 24,
+            trie: 25,
+            ..PUBLIC
+        },
+        CollectionSpec {
+            name: COSTS,
+            key_bytes: COST_KEY_BYTES,
+            records: 26,
+            trie: 27,
+            ..PUBLIC
+        },
     ],
     block_types: &[
         APP_CREATED,
         CANISTER_REQUESTED,
         CANISTER_CREATED,
         CANISTER_REFUSED,
+        RELEASE_PROPOSED,
+        RELEASE_STARTED,
+        RELEASE_WITHDRAWN,
+        RELEASE_ENDED,
+        CYCLES_READ,
+        CYCLES_BOOKED_BACK,
         CONFIGURED,
     ],
 };
@@ -159,6 +217,17 @@ pub struct State<M: Memory> {
     pub(crate) creations: Map<u64, Vec<u8>, M>,
     pub(crate) chosen: Map<Principal, u64, M>,
     pub(crate) last_creation: StableCell<u64, VirtualMemory<M>>,
+    /// Releases that are carried out.
+    pub pending: Pending<VirtualMemory<M>>,
+    pub(crate) open_releases: Map<Principal, u64, M>,
+    pub(crate) works: Map<u64, Vec<u8>, M>,
+    pub(crate) arguments: Map<u64, Vec<u8>, M>,
+    pub(crate) modules: Modules<VirtualMemory<M>>,
+    pub(crate) messages: Map<u64, String, M>,
+    pub(crate) releases_of: Map<(Principal, u64), (), M>,
+    pub(crate) release_counts: Map<Principal, u64, M>,
+    pub(crate) upgrades: Map<u64, u64, M>,
+    pub(crate) readings_due: Map<(u64, Principal), (), M>,
 }
 
 impl<M: Memory> State<M> {
@@ -206,6 +275,19 @@ impl<M: Memory> State<M> {
             creations: Map::init(memories.get(9)),
             chosen: Map::init(memories.get(10)),
             last_creation: StableCell::init(memories.get(11), 0),
+            pending: Pending::open(
+                memories.kit(KitMemory::PendingCalls),
+                memories.kit(KitMemory::PendingCallsDue),
+            ),
+            open_releases: Map::init(memories.get(14)),
+            works: Map::init(memories.get(15)),
+            arguments: Map::init(memories.get(16)),
+            modules: Modules::open(memories.get(17), memories.get(18)),
+            messages: Map::init(memories.get(19)),
+            releases_of: Map::init(memories.get(20)),
+            release_counts: Map::init(memories.get(21)),
+            upgrades: Map::init(memories.get(22)),
+            readings_due: Map::init(memories.get(23)),
         }
     }
 

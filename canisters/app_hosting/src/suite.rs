@@ -1,22 +1,37 @@
 //! What is asked of others: identity says who callers are, the license manager who holds a licence, the registry what was decided, the
 //! subnet creates canisters.
 
-use candid::{CandidType, Principal};
+use candid::{CandidType, Nat, Principal};
+use ic_cdk::api;
+use ic_stable_structures::{DefaultMemoryImpl, memory_manager::VirtualMemory};
 use indus_api::{
     Error, Subject,
     decision::Decision,
     hosting::{AppOwner, engine::Settings},
     licences::{Entitlement, EntitlementArgs, PRODUCT},
+    registry::ApprovedUpgrade,
 };
 use indus_kit::{
-    calls::{Call, CallError, Canister as _, ask},
+    Context,
+    calls::{
+        Call, CallError, Canister as _, ask,
+        pending::{self, Operation, Pending, Saga, attempt},
+    },
     guard::{Guard, Guards},
     shell,
-    subjects::cache,
+    subjects::{Subjects as _, cache},
+    timers::{self, Progress},
 };
+use indus_orchestrator::Going;
 use serde::Deserialize;
 
-use crate::{Hosting, SUBJECTS, configuration, creations::Creation};
+use crate::{
+    Hosting, SUBJECTS,
+    care::{self, Said},
+    configuration,
+    creations::{self, Creation},
+    releases,
+};
 
 /// How identity is called in errors.
 pub(crate) const IDENTITY: &str = "identity";
@@ -27,11 +42,18 @@ const SUBNET: &str = "the subnet";
 /// Calls of people that wait for an answer of others: half of what the system's queue between two canisters holds.
 const MAX_UNDER_WAY: usize = 250;
 
+/// Readings at once.
+const MAX_READINGS: usize = 100;
+
+/// Releases that are begun in one message.
+pub(crate) const RELEASES_AT_ONCE: usize = 50;
+
 /// And of one caller, whose tools create several canisters at once.
 const MAX_OF_CALLER: u8 = 16;
 
 thread_local! {
     static UNDER_WAY: Guards<(Principal, u8)> = Guards::new("calls under way", MAX_UNDER_WAY);
+    static READING: Guards<Principal> = Guards::new("readings under way", MAX_READINGS);
 }
 
 #[derive(CandidType)]
@@ -66,6 +88,15 @@ pub(crate) async fn refresh_subject() -> Result<Subject, Error> {
     .await
 }
 
+/// Who the caller is, as identity said within the last minute: for what a revocation need not stop at once.
+pub(crate) async fn subject() -> Result<Subject, Error> {
+    let context = shell::context();
+    if SUBJECTS.with_borrow(|subjects| subjects.needs_fresh(&context, false)) {
+        return refresh_subject().await;
+    }
+    SUBJECTS.with_borrow(|subjects| subjects.subject(&context))
+}
+
 /// Whether who acts for this owner holds a valid licence now. Nobody is asked where none is needed.
 pub(crate) async fn entitled(owner: AppOwner) -> Result<bool, Error> {
     let AppOwner::Person(person) = owner else {
@@ -81,6 +112,17 @@ pub(crate) async fn entitled(owner: AppOwner) -> Result<bool, Error> {
             .await
             .map_err(|failed| failed.of(LICENSE_MANAGER))?;
     Ok(entitlement?.is_some_and(|entitlement| entitlement.valid))
+}
+
+/// Who asks for a release of a canister, afresh, and whether they hold a licence, where one is needed.
+pub(crate) async fn releasing(canister: Principal) -> Result<(Subject, bool), Error> {
+    let subject = refresh_subject().await?;
+    let owner = shell::query(|state: &Hosting, _| {
+        let hosted = creations::get(state, canister)?;
+        Ok(state.app(hosted.app)?.owner)
+    })?;
+    let entitled = entitled(owner).await?;
+    Ok((subject, entitled))
 }
 
 /// How a creation ended.
@@ -112,6 +154,132 @@ pub(crate) async fn create(creation: &Creation, settings: &Settings) -> Outcome 
     match reply.candid::<Created>() {
         Ok(created) => Outcome::Created(created.canister_id),
         Err(failed) => Outcome::Lost(failed.of(SUBNET)),
+    }
+}
+
+/// Asks the registry for an upgrade that was decided.
+pub(crate) async fn upgrade(proposal: u64) -> Result<ApprovedUpgrade, Error> {
+    let registry = shell::query(|state: &Hosting, _| Ok(state.in_force()?.registry))?;
+    let upgrade: Result<ApprovedUpgrade, Error> =
+        ask::<Hosting, _>(registry, "get_upgrade", &proposal)
+            .await
+            .map_err(|failed| failed.of(REGISTRY))?;
+    upgrade
+}
+
+/// Has the releases that are due carried out, in messages of their own: whoever asked for one is answered at once.
+pub(crate) fn carry_out_soon() {
+    timers::soon(async {
+        let now_ns = Hosting::time_ns();
+        let due = Hosting::pending(|pending| pending.due(now_ns, RELEASES_AT_ONCE));
+        for operation in due {
+            timers::soon(async move {
+                // What it can't do now, the job does.
+                let _later = attempt::<Hosting>(operation).await;
+            });
+        }
+    });
+}
+
+#[derive(CandidType)]
+struct Of {
+    canister_id: Principal,
+}
+
+/// What is needed of `canister_status`.
+#[derive(CandidType, Deserialize)]
+struct Status {
+    cycles: Nat,
+    memory_size: Nat,
+    idle_cycles_burned_per_day: Nat,
+}
+
+/// Reads what a canister has and uses of cycles, and gives it what it needs. One that does not answer is read next time.
+pub(crate) async fn care_for(canister: Principal) {
+    let Ok(_reading) = READING.with(|canisters| canisters.enter(canister)) else {
+        return;
+    };
+    let management = Principal::management_canister();
+    let of = Of {
+        canister_id: canister,
+    };
+    let Ok(status) = ask::<Hosting, Status>(management, "canister_status", &of).await else {
+        return;
+    };
+    let said = Said {
+        cycles: bounded(&status.cycles),
+        memory_bytes: u64::try_from(bounded(&status.memory_size)).unwrap_or(u64::MAX),
+        idle_cycles_burned_per_day: bounded(&status.idle_cycles_burned_per_day),
+    };
+    let treasury = api::canister_liquid_cycle_balance();
+    let top_up = shell::tick(|state: &mut Hosting, context| {
+        care::read(state, context, canister, said, treasury)
+    });
+    let Ok(Some(cycles)) = top_up else {
+        return;
+    };
+    let Ok(call) = Call::new(management, "deposit_cycles", &of) else {
+        return;
+    };
+    let given = call.with_cycles(cycles).suite::<Hosting>().await;
+    if matches!(given, Err(failed) if !matches!(failed, CallError::Malformed | CallError::Unknown))
+    {
+        // What can't be booked back stays booked.
+        let _back = shell::tick(|state: &mut Hosting, context| {
+            care::not_given(state, context, canister, cycles)
+        });
+    }
+}
+
+/// Has the canisters read whose reading is due, each in messages of its own.
+pub(crate) fn care_slice(_: &Context, slice: usize) -> Progress {
+    let due = shell::tick(|state: &mut Hosting, context| care::due(state, context, slice));
+    let due = due.unwrap_or_default();
+    let more = due.len() == slice;
+    for canister in due {
+        timers::soon(care_for(canister));
+    }
+    if more { Progress::More } else { Progress::Done }
+}
+
+fn bounded(amount: &Nat) -> u128 {
+    u128::try_from(&amount.0).unwrap_or(u128::MAX)
+}
+
+impl Saga for Hosting {
+    type Memory = VirtualMemory<DefaultMemoryImpl>;
+
+    fn pending<T>(run: impl FnOnce(&mut Pending<Self::Memory>) -> T) -> T {
+        shell::tick(|state: &mut Hosting, _| run(&mut state.pending))
+    }
+
+    /// Carries a release out, a step a message. Between any two of them this canister may be stopped and upgraded: the rest is done
+    /// afterwards.
+    async fn perform(operation: Operation) -> pending::Outcome {
+        let Ok(release) = releases::of_operation(&operation.argument) else {
+            return pending::Outcome::Retry;
+        };
+        loop {
+            if shell::is_stopping() {
+                return pending::Outcome::Retry;
+            }
+            let next =
+                shell::tick(|state: &mut Hosting, context| releases::next(state, context, release));
+            let (canister, step) = match next {
+                Ok(Some(next)) => next,
+                Ok(None) => return pending::Outcome::Settled,
+                Err(_) => return pending::Outcome::Retry,
+            };
+            let answer = step.take::<Hosting>(canister).await;
+            let going = shell::tick(|state: &mut Hosting, context| {
+                releases::answered(state, context, release, answer)
+            });
+            match going {
+                Ok(Going::On) => {}
+                Ok(Going::Ended(_)) => return pending::Outcome::Settled,
+                Ok(Going::Later) | Err(_) => return pending::Outcome::Retry,
+            }
+        }
     }
 }
 

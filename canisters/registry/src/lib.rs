@@ -24,9 +24,9 @@ use indus_api::{
     decision::Decision,
     paging::{Page, PageArgs},
     registry::{
-        Access, ApproveArgs, CancelArgs, CanisterEntry, CheckAccessArgs, Governor, InitArgs,
-        Organisation, OrganisationKey, OrganisationProfile, Proposal, ProposeArgs, Quorums,
-        RejectArgs, ResidencyStatement, Service, Standing,
+        Access, ApproveArgs, ApprovedUpgrade, CancelArgs, CanisterEntry, CheckAccessArgs, Governor,
+        InitArgs, Organisation, OrganisationKey, OrganisationProfile, Proposal, ProposeArgs,
+        Quorums, RejectArgs, ResidencyStatement, Service, Standing,
     },
 };
 use indus_kit::{
@@ -253,6 +253,13 @@ fn list_proposals(args: PageArgs<u64>) -> Result<Page<u64, Proposal>, Error> {
 #[candid_method(query)]
 fn get_decision(id: u64) -> Result<Decision, Error> {
     shell::query(|state: &Registry, _| proposals::decision(state, id))
+}
+
+/// Everybody, app_hosting first of all: an upgrade of a canister that a proposal decided, and who did. Not certified.
+#[query(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(query)]
+fn get_upgrade(id: u64) -> Result<ApprovedUpgrade, Error> {
+    shell::query(|state: &Registry, _| proposals::upgrade(state, id))
 }
 
 /// Everybody: one service. Not certified.

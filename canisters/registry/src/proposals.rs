@@ -29,8 +29,8 @@ use indus_api::{
     decision::Decision,
     paging::{Page, PageArgs},
     registry::{
-        Action, Application, Approval, ApproveArgs, CancelArgs, Proposal, ProposalRecord,
-        ProposalState, ProposeArgs, RejectArgs, Rejection,
+        Action, Application, Approval, ApproveArgs, ApprovedUpgrade, CancelArgs, Proposal,
+        ProposalRecord, ProposalState, ProposeArgs, RejectArgs, Rejection,
         proposals::{
             DEFAULT_LIFETIME_NS, MAX_LIFETIME_NS, MAX_OPEN, MAX_OPEN_PER_PROPOSER,
             MAX_PAYLOAD_BYTES, MAX_VOTE_REASON_BYTES,
@@ -449,6 +449,31 @@ pub fn decision<M: Memory>(state: &State<M>, id: u64) -> Result<Decision, Error>
         canister,
         configuration,
         executed_at_ns: at_ns,
+    })
+}
+
+/// An upgrade that an executed proposal decided, and who did.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is no such proposal, or it decided something else, or nothing.
+pub fn upgrade<M: Memory>(state: &State<M>, id: u64) -> Result<ApprovedUpgrade, Error> {
+    let none = || crate::state::not_found("upgrade", id);
+    let proposal = state.proposal(id).map_err(|_| none())?;
+    let ProposalState::Executed { at_ns } = proposal.state else {
+        return Err(none());
+    };
+    let Action::Upgrade(order) = action(&proposal)? else {
+        return Err(none());
+    };
+    let approved = proposal.approvals.iter().map(|approval| approval.governor);
+    let mut decided_by: Vec<_> = approved.chain([proposal.proposer]).collect();
+    decided_by.sort_unstable();
+    decided_by.dedup();
+    Ok(ApprovedUpgrade {
+        proposal: id,
+        order,
+        executed_at_ns: at_ns,
+        decided_by,
     })
 }
 

@@ -10,12 +10,17 @@
 //! | --- | --- | --- | --- |
 //! | [`APPS`] | id | [`AppRecord`] | everybody |
 //! | [`CANISTERS`] | the canister's id, [`CANISTER_ID_BYTES`] | [`HostedCanisterRecord`] | everybody |
+//! | [`RELEASES`] | id | [`ReleaseRecord`] | everybody |
+//! | [`READINGS`] | the canister's id | [`ReadingRecord`] | everybody |
+//! | [`COSTS`] | app, month | [`CostRecord`] | everybody |
 //! | [`CONFIGURATION`] | 0 | [`ConfigurationRecord`] | everybody |
 //!
 //! Canisters are created with plain tools: for icp-cli this canister is the subnet's engine operator ([`engine`]).
 
 mod apps;
+mod care;
 pub mod engine;
+mod releases;
 
 use candid::{CandidType, Principal};
 use serde::{Deserialize, Serialize};
@@ -23,6 +28,16 @@ use serde::{Deserialize, Serialize};
 pub use apps::{
     App, AppName, AppOwner, AppRecord, CreateAppArgs, HostedCanister, HostedCanisterRecord,
     ListAppsArgs, ListCanistersArgs,
+};
+pub use care::{
+    COST_KEY_BYTES, COSTS, Care, Cost, CostRecord, ListCostsArgs, Month, READING_INTERVAL_NS,
+    READINGS, Reading, ReadingRecord, cost_key, month_of,
+};
+pub use releases::{
+    ApproveReleaseArgs, CarryOutArgs, Ended, Failure, HealthCheck, ListReleasesArgs,
+    MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_METHOD_BYTES, MAX_RELEASE_ARGUMENT_BYTES, ModuleArgs,
+    ProposeReleaseArgs, RELEASES, Release, ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs,
+    UploadArgs, Uploaded, release_key,
 };
 
 /// Collection of the apps.
@@ -34,8 +49,10 @@ pub const CONFIGURATION: &str = "hosting_configuration";
 /// Key of the configuration.
 pub const CONFIGURATION_KEY: [u8; 8] = [0; 8];
 
-/// Makes apps in an organisation's name, and canisters for them.
+/// Makes apps in an organisation's name, canisters for them, and proposes their releases.
 pub const APP_DEVELOPER: &str = "app-developer";
+/// Approves releases in an organisation's name, of those that somebody else proposed.
+pub const APP_APPROVER: &str = "app-approver";
 
 /// Longest name of an app, in bytes.
 pub const MAX_APP_NAME_BYTES: usize = 50;
@@ -45,6 +62,8 @@ pub const CANISTER_ID_BYTES: usize = 10;
 pub const MAX_APPS: u32 = 100;
 /// Most canisters that a configuration may allow to one app.
 pub const MAX_CANISTERS: u32 = 100;
+/// Least and most bytes of modules that a configuration may have kept for one app.
+pub const MODULE_BYTES: std::ops::RangeInclusive<u64> = 1_048_576..=1_073_741_824;
 /// Most cycles that a configuration may give to a new canister.
 pub const MAX_INITIAL_CYCLES: u64 = 100_000_000_000_000;
 
@@ -72,6 +91,10 @@ pub struct Configuration {
     pub canisters_of_app: u32,
     /// Cycles that a new canister gets, at most [`MAX_INITIAL_CYCLES`]. None are needed on a subnet where they cost nothing.
     pub initial_cycles: u64,
+    /// Most bytes of modules that are kept for one app, within [`MODULE_BYTES`]: what its canisters run, what they ran before, what is
+    /// proposed.
+    pub module_bytes_of_app: u64,
+    pub care: Care,
 }
 
 impl Default for Configuration {
@@ -81,6 +104,8 @@ impl Default for Configuration {
             apps_of_organisation: 50,
             canisters_of_app: 10,
             initial_cycles: 1_000_000_000_000,
+            module_bytes_of_app: 104_857_600,
+            care: Care::default(),
         }
     }
 }

@@ -18,8 +18,8 @@ pub use governance::{
     QUORUMS_KEY, Quorum, Quorums, RESIDENCY_KEY, STATEMENT_KEY,
 };
 pub use inventory::{
-    CANISTERS, CanisterEntry, CanisterProfile, CanisterRecord, DataClass, Drift, Observation,
-    UpgradeOrder,
+    ApprovedUpgrade, CANISTERS, CanisterEntry, CanisterProfile, CanisterRecord, DataClass, Drift,
+    Observation, UpgradeOrder,
 };
 pub use organisations::{
     MAX_ADMINISTRATORS, MAX_NAME_BYTES, MAX_PENDING, MAX_PENDING_PER_CALLER, MAX_REASON_BYTES,

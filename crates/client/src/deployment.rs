@@ -14,6 +14,7 @@ use ic_management_canister_types::{
     CanisterIdRecord, CanisterInstallMode, CanisterSettings, CanisterStatusArgs,
     CanisterStatusResult, DeleteCanisterSnapshotArgs, InstallCodeArgs, LoadCanisterSnapshotArgs,
     ProvisionalCreateCanisterWithCyclesArgs, Snapshot, TakeCanisterSnapshotArgs,
+    UpdateSettingsArgs,
 };
 use sha2::{Digest, Sha256};
 
@@ -148,6 +149,24 @@ impl Deployment {
             });
         }
         Ok(installed)
+    }
+
+    /// Has `canister` controlled by these, and nobody else.
+    pub async fn set_controllers(
+        &self,
+        canister: Principal,
+        controllers: Vec<Principal>,
+    ) -> Result<(), ClientError> {
+        let arguments = UpdateSettingsArgs {
+            canister_id: canister,
+            settings: CanisterSettings {
+                controllers: Some(controllers),
+                ..CanisterSettings::default()
+            },
+            sender_canister_version: None,
+        };
+        self.management(canister, "update_settings", (arguments,))
+            .await
     }
 
     /// Stops `canister`: waits until no call of its is open.

@@ -345,12 +345,18 @@ impl Reader {
         self.directory.root()
     }
 
-    /// The first application subnet; where there is none, the first subnet.
+    /// The first application subnet; where there is none, the first cloud engine, or the first subnet.
     #[must_use]
     pub fn application_subnet(&self) -> Principal {
-        let mut members = self.members.iter();
-        let found = members.find(|member| member.info.config.kind == SubnetKind::Application);
-        found.unwrap_or(&self.members[0]).info.id
+        let first = |kind| {
+            let mut members = self.members.iter();
+            members.find(|member| member.info.config.kind == kind)
+        };
+        first(SubnetKind::Application)
+            .or_else(|| first(SubnetKind::CloudEngine))
+            .unwrap_or(&self.members[0])
+            .info
+            .id
     }
 
     /// An id of the application subnet, to address its management canister by.

@@ -4,6 +4,7 @@
 //! client → [`sheet`] (people or programs).
 
 pub(crate) mod access;
+pub(crate) mod app;
 pub(crate) mod canister;
 pub(crate) mod commitment;
 mod committed;

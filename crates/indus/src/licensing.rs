@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use candid::Principal;
-use indus_api::licences;
+use indus_api::licences::{self, Seat, SeatState};
 use indus_client::{ClientError, Connection, Key, SuiteCanister};
 use indus_verify::VerifyError;
 use thiserror::Error;
@@ -34,6 +34,9 @@ const IN_FLIGHT: usize = 24;
 const FULL_HOUSE: u32 = 2_000;
 /// Term of the licences that are to expire.
 const SHORT_TERM_NS: u64 = 3_000_000_000;
+
+/// A seat that lasts, lasts longer: an hour.
+const A_WHILE_NS: u64 = 3_600_000_000_000;
 
 /// Where and by whom it is done.
 pub(crate) struct Setting<'a> {
@@ -125,6 +128,27 @@ pub(crate) struct Held {
     took: Duration,
     outcome: round::Outcome,
     applicants: BTreeMap<Principal, people::Registered>,
+}
+
+impl Held {
+    /// Somebody who has claimed a seat that lasts: their person, and identity in their name.
+    pub(crate) async fn founder(
+        &self,
+        setting: &Setting<'_>,
+    ) -> Result<Option<(Principal, SuiteCanister)>, LicensingError> {
+        const STEP: &str = "looking for a seat";
+        let seats = SuiteCanister::new(setting.connection.clone(), "license_manager");
+        let seats = seats.map_err(at(STEP))?.records::<Seat>().await;
+        let later_ns = people::now_ns().saturating_add(A_WHILE_NS);
+        let lasts = |seat: &&Seat| {
+            matches!(seat.state, SeatState::Active(_)) && seat.ends_at_ns() > later_ns
+        };
+        let seats = seats.map_err(at(STEP))?.value;
+        let holder = seats.iter().find(lasts).map(|seat| seat.holder);
+        Ok(holder
+            .and_then(|holder| self.applicants.get(&holder))
+            .map(|founder| (founder.id, founder.identity.clone())))
+    }
 }
 
 /// Holds a round, on canisters that the registry's inventory has.

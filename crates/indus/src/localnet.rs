@@ -118,6 +118,8 @@ impl Localnet {
                 OsStr::new("--status-file"),
                 status_file(&folder).as_os_str(),
             ])
+            // icp-cli asks for the operator of such a subnet, which app_hosting is.
+            .args(["--subnet", "cloud-engine"])
             .arg("--exit-with-stdin")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -309,7 +311,9 @@ mod tests {
             "{arguments}"
         );
         assert!(
-            arguments.trim().ends_with(" --exit-with-stdin"),
+            arguments
+                .trim()
+                .ends_with(" --subnet cloud-engine --exit-with-stdin"),
             "{arguments}"
         );
     }

@@ -73,6 +73,7 @@ enum Command {
     Credential(commands::credential::Command),
     #[command(alias = "license")]
     Licence(commands::licence::Command),
+    App(commands::app::Command),
     Msg(commands::msg::Command),
     #[command(subcommand)]
     Commitment(commands::commitment::Command),
@@ -128,6 +129,7 @@ fn main() -> ExitCode {
         Command::Licence(command) => {
             ended(runtime.block_on(commands::licence::licence(command, &mut console)))
         }
+        Command::App(command) => ended(runtime.block_on(commands::app::app(command, &mut console))),
         Command::Msg(command) => {
             ended(runtime.block_on(commands::msg::message(command, &mut console)))
         }

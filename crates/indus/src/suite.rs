@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use candid::{Encode, Principal};
-use indus_api::{identity, licences, messaging};
+use indus_api::{hosting, identity, licences, messaging};
 use indus_client::Deployment;
 
 use crate::up::UpError;
@@ -15,6 +15,7 @@ pub(crate) struct Modules {
     pub(crate) identity: Vec<u8>,
     pub(crate) license_manager: Vec<u8>,
     pub(crate) messaging: Vec<u8>,
+    pub(crate) app_hosting: Vec<u8>,
 }
 
 /// The canisters.
@@ -24,6 +25,7 @@ pub(crate) struct Canisters {
     pub(crate) identity: Principal,
     pub(crate) license_manager: Principal,
     pub(crate) messaging: Principal,
+    pub(crate) app_hosting: Principal,
 }
 
 impl Modules {
@@ -38,6 +40,7 @@ impl Modules {
             identity: module("identity")?,
             license_manager: module("license_manager")?,
             messaging: module("messaging")?,
+            app_hosting: module("app_hosting")?,
         })
     }
 }
@@ -45,16 +48,17 @@ impl Modules {
 impl Canisters {
     /// Those that ask identity who calls.
     pub(crate) fn that_ask_identity(&self) -> Vec<Principal> {
-        vec![self.license_manager, self.messaging]
+        vec![self.license_manager, self.messaging, self.app_hosting]
     }
 
     /// The names that they have in a trust file.
-    pub(crate) fn named(&self) -> [(&'static str, Principal); 4] {
+    pub(crate) fn named(&self) -> [(&'static str, Principal); 5] {
         [
             ("registry", self.registry),
             ("identity", self.identity),
             ("license_manager", self.license_manager),
             ("messaging", self.messaging),
+            ("app_hosting", self.app_hosting),
         ]
     }
 }
@@ -73,6 +77,7 @@ pub(crate) async fn deploy(
         identity: create().await?,
         license_manager: create().await?,
         messaging: create().await?,
+        app_hosting: create().await?,
     };
     let identity = identity::InitArgs {
         registry,
@@ -91,6 +96,12 @@ pub(crate) async fn deploy(
         registry,
         configuration: messaging::Configuration::default(),
     };
+    let app_hosting = hosting::InitArgs {
+        identity: canisters.identity,
+        registry,
+        license_manager: canisters.license_manager,
+        configuration: None,
+    };
     for (canister, module, arguments) in [
         (canisters.identity, &modules.identity, Encode!(&identity)),
         (
@@ -99,11 +110,34 @@ pub(crate) async fn deploy(
             Encode!(&license_manager),
         ),
         (canisters.messaging, &modules.messaging, Encode!(&messaging)),
+        (
+            canisters.app_hosting,
+            &modules.app_hosting,
+            Encode!(&app_hosting),
+        ),
     ] {
         let arguments = arguments.map_err(UpError::Arguments)?;
         deployer
             .install(canister, module.clone(), arguments)
             .await?;
     }
+    hand_over(deployer, &canisters).await?;
     Ok(canisters)
+}
+
+/// From now on app_hosting upgrades the others, as the governors decide, and the deployer can't.
+async fn hand_over(deployer: &Deployment, canisters: &Canisters) -> Result<(), UpError> {
+    let Canisters {
+        registry,
+        identity,
+        license_manager,
+        messaging,
+        app_hosting,
+    } = *canisters;
+    for canister in [identity, license_manager, messaging, registry] {
+        deployer
+            .set_controllers(canister, vec![app_hosting])
+            .await?;
+    }
+    Ok(())
 }

@@ -6,12 +6,14 @@
 //! services    a service is published; access granted, refused, taken back, and each answer proved
 //! officials   somebody enrols, takes office, acts, loses their devices, is recovered, leaves
 //! messages    officials converse, encrypted and verified; what a node leaves out is noticed
-//! upgrades    a canister is upgraded as approved; a bad upgrade is put back
+//! apps        a startup deploys with plain icp-cli, a bad release undoes itself, one is rolled back; an agency releases with two persons
+//! upgrades    a canister is upgraded as approved, under load; a bad upgrade is put back
 //! audit       all canisters: fetched, verified without the network
 //! ```
 //!
 //! The licences are an act of their own: [`crate::licensing`].
 
+mod apps;
 mod audit;
 mod inventory;
 mod messages;
@@ -29,6 +31,7 @@ use crate::sites::Sites;
 use crate::suite::Canisters;
 use crate::upgrade::UpgradeError;
 
+pub(crate) use apps::{Tools, deployed};
 pub(crate) use audit::audited;
 pub(crate) use inventory::declared;
 pub(crate) use messages::conversed;
@@ -41,12 +44,13 @@ pub(crate) use upgrades::upgraded;
 pub(crate) struct Stage<'a> {
     /// Of nobody, with all canisters in its trust file.
     pub(crate) connection: Connection,
-    /// The controller of all canisters.
+    /// Of whoever deployed the canisters.
     pub(crate) deployer: Deployment,
     /// One of each founding organisation, in their order; they are its administrators too.
     pub(crate) governors: &'a [Key],
     pub(crate) canisters: Canisters,
-    /// The module that the license manager was installed from.
+    /// The modules that these two were installed from.
+    pub(crate) identity: &'a [u8],
     pub(crate) license_manager: &'a [u8],
     pub(crate) sites: &'a Sites,
     /// Ids of two organisations that were admitted.

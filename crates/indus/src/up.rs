@@ -39,7 +39,7 @@ use crate::signals::{Signal, Signals};
 use crate::sites::{Sites, SitesError};
 use crate::suite::{self, Modules};
 use crate::summary::{self, Costs};
-use crate::tour::{self, Stage, TourError};
+use crate::tour::{self, Stage, Tools, TourError};
 use crate::whole::{self, WholeError};
 
 /// Port of the HTTP interface unless another is asked for; with `--once` it is any free one.
@@ -76,6 +76,9 @@ pub(crate) struct Options {
     /// The localnet program [default: the one beside this program, else the one in PATH].
     #[arg(long, value_name = "PATH")]
     localnet: Option<PathBuf>,
+    /// The icp program, with which an app is deployed; without it none is.
+    #[arg(long, value_name = "PATH")]
+    icp: Option<PathBuf>,
     /// Folder of the project.
     #[arg(long, value_name = "DIR", default_value = ".")]
     project: PathBuf,
@@ -92,6 +95,10 @@ pub(crate) enum UpError {
     Aborted { step: &'static str, reason: String },
     #[error("no module: {}: {reason}; scripts/build makes it", path.display())]
     Module { path: PathBuf, reason: io::Error },
+    #[error("not there: {}: {reason}", path.display())]
+    Tool { path: PathBuf, reason: io::Error },
+    #[error("nobody holds a seat who could deploy an app")]
+    NoFounder,
     #[error(transparent)]
     Keys(#[from] KeysError),
     #[error(transparent)]
@@ -171,6 +178,8 @@ struct Inputs {
     trust_file: PathBuf,
     modules: Modules,
     applicants: usize,
+    /// None if no app is to be deployed.
+    tools: Option<Tools>,
     localnet: PathBuf,
 }
 
@@ -185,6 +194,7 @@ impl Inputs {
             port,
             canisters,
             localnet,
+            icp,
             project,
         } = options;
         let in_project =
@@ -207,9 +217,23 @@ impl Inputs {
             trust_file: in_project(trust, ".indus/trust.json"),
             modules: Modules::load(&canisters)?,
             applicants,
+            tools: icp.map(|icp| tools(icp, &project)).transpose()?,
             localnet: localnet::find(localnet.as_deref())?,
         })
     }
+}
+
+/// What a founder has on their machine: icp-cli, and the example app as scripts/build-examples makes it.
+fn tools(icp: PathBuf, project: &Path) -> Result<Tools, UpError> {
+    let there = |path: PathBuf| {
+        path.canonicalize()
+            .map_err(|reason| UpError::Tool { path, reason })
+    };
+    Ok(Tools {
+        icp: there(icp)?,
+        example: there(project.join("examples/kisan"))?,
+        modules: there(project.join("target/examples"))?,
+    })
 }
 
 /// `path` below `folder`, without a leading `./`.
@@ -420,6 +444,7 @@ impl Suite<'_> {
             deployer: (*deployer).clone(),
             governors,
             canisters,
+            identity: &inputs.modules.identity,
             license_manager: &inputs.modules.license_manager,
             sites,
             admitted: [other(), other()],
@@ -431,6 +456,11 @@ impl Suite<'_> {
         tour::officials(&stage, &council, console).await?;
         tour::conversed(&stage, &council, console).await?;
         let held = licensing::hold(&setting, canisters, &council, console).await?;
+        if let Some(tools) = &inputs.tools {
+            let founder = held.founder(&setting).await?;
+            let (founder, identity) = founder.ok_or(UpError::NoFounder)?;
+            tour::deployed(&stage, &council, (founder, &identity), tools, console).await?;
+        }
         tour::upgraded(&stage, &council, console).await?;
         Ok(licensing::conclude(&setting, held, console).await?)
     }

@@ -34,9 +34,27 @@ pub fn decode<T: CandidType + DeserializeOwned + 'static>(bytes: &[u8]) -> Resul
     {
         return Ok(argument);
     }
+    decode_within(DECODING_QUOTA, bytes)
+}
+
+/// The same for a method whose argument has a long blob: `most` bytes of it beyond what any other argument has.
+///
+/// # Errors
+/// [`Refused`], as [`decode`].
+pub fn decode_long<T: CandidType + DeserializeOwned>(
+    most: usize,
+    bytes: &[u8],
+) -> Result<T, Refused> {
+    decode_within(DECODING_QUOTA + most, bytes)
+}
+
+fn decode_within<T: CandidType + DeserializeOwned>(
+    quota: usize,
+    bytes: &[u8],
+) -> Result<T, Refused> {
     let mut config = DecoderConfig::new();
     config
-        .set_decoding_quota(DECODING_QUOTA)
+        .set_decoding_quota(quota)
         .set_skipping_quota(SKIPPING_QUOTA)
         .set_full_error_message(false);
     let mut arguments = IDLDeserialize::new_with_config(bytes, &config).map_err(|_| Refused)?;
@@ -92,6 +110,15 @@ mod tests {
             decode::<CancelArgs>(&Encode!(&reason).unwrap()),
             Err(Refused)
         );
+    }
+
+    #[test]
+    fn a_long_blob_is_decoded_where_one_is_expected() {
+        let long = ByteBuf::from(vec![7; 1_000_000]);
+        let bytes = Encode!(&long).unwrap();
+        assert_eq!(decode::<ByteBuf>(&bytes), Err(Refused));
+        assert_eq!(decode_long(1_000_000, &bytes), Ok(long));
+        assert_eq!(decode_long::<ByteBuf>(500_000, &bytes), Err(Refused));
     }
 
     #[test]

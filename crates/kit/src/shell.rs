@@ -14,7 +14,7 @@
 use std::{cell::RefCell, fmt, thread::LocalKey, time::Duration};
 
 use candid::CandidType;
-use ic_cdk::api;
+use ic_cdk::api::{self, CanisterStatusCode};
 use ic_http_certification::StatusCode;
 use ic_stable_structures::Memory;
 use indus_api::{
@@ -94,6 +94,12 @@ pub fn context() -> Context {
         caller: api::msg_caller(),
         time_ns: api::time(),
     }
+}
+
+/// Whether the canister is being stopped: it gets no new calls, and what it has begun should end soon.
+#[must_use]
+pub fn is_stopping() -> bool {
+    api::canister_status() == CanisterStatusCode::Stopping
 }
 
 /// Puts the opened state in its place, or ends the installation with what is wrong; no such error holds any input.

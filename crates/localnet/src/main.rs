@@ -12,7 +12,8 @@ use std::{
     thread,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::SubnetKind;
 use localnet::{Config, Server, StatusFile, module_cache};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -41,6 +42,9 @@ struct Serve {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     bind: IpAddr,
+    /// What the subnet is that canisters are created on; on a cloud engine icp-cli asks for its operator
+    #[arg(long, value_enum, default_value = "application")]
+    subnet: Subnet,
     /// Write a line of JSON here once it listens, and remove it at the end
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
@@ -50,6 +54,21 @@ struct Serve {
     /// Derive all keys from these 32 bytes, for runs that must repeat; else they are random
     #[arg(long, value_name = "HEX", value_parser = seed)]
     seed: Option<[u8; 32]>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Subnet {
+    Application,
+    CloudEngine,
+}
+
+impl From<Subnet> for SubnetKind {
+    fn from(subnet: Subnet) -> Self {
+        match subnet {
+            Subnet::Application => Self::Application,
+            Subnet::CloudEngine => Self::CloudEngine,
+        }
+    }
 }
 
 fn seed(text: &str) -> Result<[u8; 32], String> {
@@ -86,6 +105,7 @@ async fn serve(options: Serve) -> Result<(), String> {
         address: options.bind,
         port: options.port,
         seed: options.seed.unwrap_or_else(rand::random),
+        subnet: options.subnet.into(),
         module_cache: module_cache(),
     };
     let server = Server::start(config)

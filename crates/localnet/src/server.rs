@@ -8,7 +8,7 @@ use std::{
 };
 
 use candid::Principal;
-use engine::{Network, NetworkConfig};
+use engine::{Network, NetworkConfig, SubnetConfig, SubnetKind};
 use thiserror::Error;
 
 use crate::{
@@ -25,6 +25,8 @@ pub struct Config {
     pub port: u16,
     /// All keys follow from it, so whoever knows it can sign as the network.
     pub seed: [u8; 32],
+    /// What the subnet is that canisters are created on.
+    pub subnet: SubnetKind,
     /// Folder for compiled modules, which later processes find there.
     pub module_cache: Option<PathBuf>,
 }
@@ -74,6 +76,10 @@ impl Server {
 
         let mut setup = NetworkConfig::new(wall_clock(), config.seed);
         setup.module_cache = config.module_cache;
+        setup.subnets = vec![
+            SubnetConfig::of(SubnetKind::Nns),
+            SubnetConfig::of(config.subnet),
+        ];
         let network = Network::new(&setup)?;
         let identity = Identity {
             root_key: network.root_key().to_vec(),

@@ -6,7 +6,10 @@ use ic_stable_structures::VectorMemory;
 use indus_api::{
     Error,
     decision::Decision,
-    hosting::{Configuration, InitArgs, MAX_APPS, MAX_CANISTERS, MAX_INITIAL_CYCLES},
+    hosting::{
+        Configuration, InitArgs, MAX_APPS, MAX_CANISTERS, MAX_INITIAL_CYCLES, MODULE_BYTES,
+        READING_INTERVAL_NS,
+    },
 };
 use indus_kit::Context;
 use serde_bytes::ByteBuf;
@@ -84,6 +87,31 @@ fn edges() -> Vec<(&'static str, Configuration, bool)> {
             },
             good,
         ));
+    }
+    let (least, most) = READING_INTERVAL_NS.into_inner();
+    for (value, good) in [
+        (least - 1, false),
+        (least, true),
+        (most, true),
+        (most + 1, false),
+    ] {
+        let mut of = base;
+        of.care.reading_interval_ns = value;
+        edges.push(("care.reading_interval_ns", of, good));
+    }
+    let (least, most) = MODULE_BYTES.into_inner();
+    for (value, good) in [
+        (least - 1, false),
+        (least, true),
+        (most, true),
+        (most + 1, false),
+    ] {
+        let module_bytes_of_app = value;
+        let of = Configuration {
+            module_bytes_of_app,
+            ..base
+        };
+        edges.push(("module_bytes_of_app", of, good));
     }
     edges
 }

@@ -43,6 +43,22 @@ fn a_canister_is_the_callers_and_this_canisters() {
 }
 
 #[test]
+fn an_agencys_canister_is_controlled_by_nobody_else() {
+    let mut s = Setting::new();
+    let office = developer(3, 7);
+    s.create_app(&office, named("tax", Some(7))).unwrap();
+    s.choose(&office, 1).unwrap();
+    for asked in [vec![key(3)], vec![own(), key(3)]] {
+        let refused = s.begin_with(&office, Some(asked));
+        assert_eq!(refusal(refused), "invalid controllers");
+    }
+    for asked in [None, Some(vec![]), Some(vec![own()])] {
+        let creation = s.begin_with(&office, asked).unwrap();
+        assert_eq!(creation.controllers, [own()]);
+    }
+}
+
+#[test]
 fn calls_that_are_under_way_count() {
     let mut s = small(2);
     s.create_app(&founder(1), named("kisan", None)).unwrap();

@@ -4,7 +4,9 @@
 
 mod access;
 mod apps;
+mod care;
 mod configuration;
 mod creations;
 mod model;
+mod releases;
 mod setting;

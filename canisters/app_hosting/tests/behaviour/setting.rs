@@ -13,7 +13,8 @@ use indus_api::{
     Error, Subject,
     hosting::{
         APP_DEVELOPER, APPS, App, AppRecord, CANISTERS, Configuration, CreateAppArgs,
-        HostedCanister, HostedCanisterRecord, InitArgs, ListCanistersArgs, app_key, canister_key,
+        HostedCanister, HostedCanisterRecord, InitArgs, ListCanistersArgs, RELEASES, Release,
+        ReleaseRecord, app_key, canister_key, release_key,
     },
     icrc3::GetBlocksArgs,
     registry::DataClass,
@@ -220,6 +221,11 @@ impl Setting {
         all
     }
 
+    pub(crate) fn certified_release(&self, id: u64) -> Release {
+        let ReleaseRecord::V1(release) = self.certified(RELEASES, &release_key(id));
+        release
+    }
+
     pub(crate) fn reopen(&mut self) {
         self.state = State::open(self.memory.clone(), own()).unwrap();
     }
@@ -242,7 +248,7 @@ impl Setting {
         assert_eq!(audit.check(&head).unwrap().size, size);
     }
 
-    fn certified<R: candid::CandidType + serde::de::DeserializeOwned>(
+    pub(crate) fn certified<R: candid::CandidType + serde::de::DeserializeOwned>(
         &self,
         collection: &str,
         key: &[u8],

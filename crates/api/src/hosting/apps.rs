@@ -2,6 +2,7 @@
 
 use candid::{CandidType, Principal};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::registry::DataClass;
 
@@ -47,6 +48,12 @@ pub struct HostedCanister {
     pub created_at_ns: u64,
     /// Its controllers as it was created. What they are now is certified by the subnet.
     pub controllers: Vec<Principal>,
+    /// The release that went live last; none before the first one, and where its owner installs it otherwise.
+    pub release: Option<u64>,
+    /// The one that was live before.
+    pub release_before: Option<u64>,
+    /// SHA-256 of the module of the release. What runs is certified by the subnet.
+    pub module_hash: Option<ByteBuf>,
 }
 
 /// The certified leaf of a canister.

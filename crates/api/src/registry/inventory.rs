@@ -88,3 +88,15 @@ pub struct UpgradeOrder {
     /// Version of the source, 1 to 64 bytes, written like a name.
     pub version: String,
 }
+
+/// An upgrade that the governors decided; answered for executed proposals only.
+#[derive(CandidType, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct ApprovedUpgrade {
+    /// Id of the proposal.
+    pub proposal: u64,
+    pub order: UpgradeOrder,
+    /// When the proposal was executed.
+    pub executed_at_ns: u64,
+    /// Who proposed and who approved it: they may have it carried out.
+    pub decided_by: Vec<Principal>,
+}

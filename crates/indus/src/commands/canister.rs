@@ -1,4 +1,4 @@
-//! `indus canister`: the inventory of canisters, and upgrades of those that one controls.
+//! `indus canister`: the inventory of canisters, and upgrades of the suite's own.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use candid::Principal;
 use clap::{Args, Subcommand};
 use indus_api::registry::CanisterEntry;
-use indus_client::Deployment;
+use indus_client::HostingClient;
 
 use crate::commands::network::Network;
 use crate::commands::sheet::{self, Fields};
@@ -38,8 +38,8 @@ enum Verb {
         #[arg(value_name = "CANISTER")]
         canister: Principal,
     },
-    /// Upgrades a canister exactly as a proposal approved it, with the key of its controller: stops it, keeps a snapshot, installs,
-    /// looks whether the new module comes up, confirms; else puts the snapshot back, and fails.
+    /// Has app_hosting upgrade a canister exactly as a proposal approved it, with the key of a governor who proposed or approved it: it
+    /// stops it, keeps a snapshot, installs, looks whether the new module comes up, confirms; else puts the snapshot back, and this fails.
     Upgrade {
         #[arg(value_name = "PROPOSAL")]
         proposal: u64,
@@ -49,19 +49,7 @@ enum Verb {
         /// Candid of the module's argument [default: no argument].
         #[arg(long, value_name = "FILE")]
         argument: Option<PathBuf>,
-        /// The snapshot that an earlier attempt took, if the network failed after it.
-        #[arg(long, value_name = "HEX", value_parser = snapshot)]
-        snapshot: Option<Snapshot>,
     },
-}
-
-/// Id of a snapshot.
-#[derive(Clone)]
-struct Snapshot(Vec<u8>);
-
-fn snapshot(text: &str) -> Result<Snapshot, String> {
-    let refused = |_| String::from("it is not hexadecimal");
-    hex::decode(text).map(Snapshot).map_err(refused)
 }
 
 /// Does it.
@@ -100,33 +88,33 @@ pub(crate) async fn canister(command: Command, console: &mut Console) -> Result<
             proposal,
             module,
             argument,
-            snapshot,
         } => {
             let read = |path: &PathBuf| fs::read(path).map_err(|error| Failure::file(path, error));
             let registry = network.signing()?;
+            let hosting = HostingClient::new(registry.connection().clone());
             let upgrade = Upgrade {
                 registry: &registry,
-                controller: &Deployment::new(registry.connection().clone()),
+                hosting: &hosting.map_err(Failure::failed)?,
                 proposal,
                 module: read(&module)?,
                 argument: match &argument {
                     Some(path) => read(path)?,
                     None => candid::encode_args(()).map_err(Failure::failed)?,
                 },
-                snapshot: snapshot.map(|Snapshot(id)| id),
             };
             let outcome = upgrade::carry_out(&upgrade, network.json, console).await;
-            let outcome = match outcome.map_err(Failure::failed)? {
-                Outcome::Confirmed => "upgraded, healthy and confirmed",
-                Outcome::Done => "it was upgraded already",
-                Outcome::Restored { reason } => {
+            match outcome.map_err(Failure::failed)? {
+                Outcome::Live => {
+                    let outcome = "upgraded, healthy and confirmed";
+                    let fields = vec![("proposal", proposal.into()), ("outcome", outcome.into())];
+                    sheet::show(fields, network.json, console);
+                }
+                Outcome::NotLive { reason } => {
                     return Err(Failure::Failed(format!(
-                        "the new module did not come up ({reason}); the canister is what it was before"
+                        "the new module does not run: {reason}"
                     )));
                 }
-            };
-            let fields = vec![("proposal", proposal.into()), ("outcome", outcome.into())];
-            sheet::show(fields, network.json, console);
+            }
         }
     }
     Ok(())

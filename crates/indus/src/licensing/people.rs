@@ -40,7 +40,8 @@ pub(super) struct Registered {
     pub(super) id: Principal,
     /// The license manager, in their name.
     pub(super) licences: SuiteCanister,
-    identity: SuiteCanister,
+    /// Identity, in their name.
+    pub(super) identity: SuiteCanister,
 }
 
 /// Those who run a round.

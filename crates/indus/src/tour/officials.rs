@@ -233,17 +233,29 @@ pub(super) async fn paired(
     person: Principal,
 ) -> Result<Device, TourError> {
     let second = Device::new(connection)?;
-    let pairing: Pairing = first.update("open_pairing", &()).await?;
+    paired_key(connection, &first.identity, person, &second.key).await?;
+    Ok(second)
+}
+
+/// One more key for a person, agreed to by who has one: identity in their name.
+pub(super) async fn paired_key(
+    connection: &Connection,
+    first: &SuiteCanister,
+    person: Principal,
+    key: &Key,
+) -> Result<(), TourError> {
+    let pairing = first.update::<Pairing>("open_pairing", &()).await;
     let offer = OfferArgs {
         person,
-        code: pairing.code,
+        code: pairing.map_err(at(ACT))?.code,
         kind: MethodKind::Ed25519,
         alias_commitment: None,
     };
-    second.update::<()>("offer_method", &offer).await?;
-    let offered = second.key.principal();
-    let _confirmed: Method = first.update("confirm_method", &offered).await?;
-    Ok(second)
+    let second = SuiteCanister::new(connection.signing_as(key), "identity").map_err(at(ACT))?;
+    let offered = second.update::<()>("offer_method", &offer).await;
+    offered.map_err(at(ACT))?;
+    let confirmed = first.update::<Method>("confirm_method", &key.principal());
+    confirmed.await.map(drop).map_err(at(ACT))
 }
 
 /// A role, offered and accepted.

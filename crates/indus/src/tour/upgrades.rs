@@ -1,20 +1,26 @@
-//! A canister of the suite, upgraded as the governors approved; and a bad upgrade, put back.
+//! A canister of the suite, upgraded by app_hosting as the governors approved, under load; and a bad upgrade, put back.
 
 use std::io::{Read, Write};
 
+use candid::Principal;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use indus_api::identity::{Person, person_key};
 use indus_api::registry::{Action, Drift, UpgradeOrder};
-use indus_client::{ModuleHash, RegistryClient};
+use indus_client::{AuditedCanister, Connection, HostingClient, ModuleHash, SuiteCanister};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
+use super::officials::Device;
 use super::{Council, Stage, TourError, at, inventory, refused, unexpected};
 use crate::console::Console;
 use crate::upgrade::{self, Outcome, Upgrade};
 
 const ACT: &str = "upgrading";
+/// People who register while identity is upgraded, each one after another.
+const CALLERS: usize = 4;
 /// Largest module that is unpacked.
 const MAX_MODULE_BYTES: u64 = 64 * 1024 * 1024;
 /// A module that the subnet takes, that writes over all of the state, and that answers nothing.
@@ -26,7 +32,7 @@ const MAX_MODULE_BYTES: u64 = 64 * 1024 * 1024;
 ///   (func (export "canister_post_upgrade")
 ///     (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))
 /// ```
-const BAD: &[u8] = b"\0asm\x01\0\0\0\
+pub(super) const BAD: &[u8] = b"\0asm\x01\0\0\0\
     \x01\x0a\x02\x60\x03\x7e\x7e\x7e\0\x60\0\0\
     \x02\x16\x01\x03ic0\x0estable64_write\0\0\
     \x03\x02\x01\x01\
@@ -36,62 +42,103 @@ const BAD: &[u8] = b"\0asm\x01\0\0\0\
 /// For modules that nobody has committed anywhere: the orders of a real subnet name the commit of their source.
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
-/// Upgrades the license manager to the same code under another label, and then to one that does not come up.
+/// Upgrades identity while people register, and the license manager to a module that does not come up.
 pub(crate) async fn upgraded(
     stage: &Stage<'_>,
     council: &Council,
     console: &mut Console,
 ) -> Result<(), TourError> {
-    let canister = stage.canisters.license_manager;
-    let registry = council.governor(1)?;
-    let labelled = labelled(stage.license_manager, "a later build")
-        .map_err(|error| unexpected(ACT, format!("the module can't be labelled: {error}")))?;
-    let before = ModuleHash::of(stage.license_manager);
-    let after = ModuleHash::of(&labelled);
+    under_load(stage, council, console).await?;
 
-    let proposal = ordered(stage, council, (&before, &after), "0.1.0 relabelled").await?;
-    let outcome = carried_out(stage, registry, proposal, labelled, console).await?;
-    if outcome != Outcome::Confirmed {
-        return Err(unexpected(
-            ACT,
-            format!("the upgrade ended with {outcome:?}"),
-        ));
-    }
-    inventory::expect(council, canister, Drift::Match).await?;
-    console.line(format_args!(
-        "upgraded:      {canister} by proposal {proposal}: healthy in maintenance, confirmed; it is observed to run what was approved"
-    ));
-
+    let (canister, module) = (stage.canisters.license_manager, stage.license_manager);
+    let before = ModuleHash::of(module);
     let bad = ModuleHash::of(BAD);
-    let proposal = ordered(stage, council, (&after, &bad), "0.1.0 broken").await?;
-    let outcome = carried_out(stage, registry, proposal, BAD.to_vec(), console).await?;
-    let Outcome::Restored { reason } = outcome else {
-        return Err(unexpected(
-            ACT,
-            format!("the bad upgrade ended with {outcome:?}"),
-        ));
+    let proposal = ordered(council, canister, (&before, &bad), "0.1.0 broken").await?;
+    let outcome = carried_out(stage, council, (proposal, canister), BAD, console).await?;
+    let Outcome::NotLive { reason } = outcome else {
+        return Err(unexpected(ACT, "the bad upgrade went live"));
     };
     // What runs is not what was approved last: the registry says so until the governors decide on it.
     inventory::expect(council, canister, Drift::Drift).await?;
-    let action = inventory::record(canister, "license-manager", &after);
+    let action = inventory::record(canister, "license-manager", &before);
     council.decided(action).await?;
     inventory::expect(council, canister, Drift::Match).await?;
     console.line(format_args!(
-        "restored:      a bad upgrade (proposal {proposal}) did not come up: {reason}; {canister} is what it was, and goes on"
+        "restored:      a bad upgrade (proposal {proposal}): {reason}; {canister} is what it was, and goes on"
     ));
     Ok(())
 }
 
-/// An order that the governors approved: its proposal.
-async fn ordered(
+/// Upgrades identity to the same code under another label, while people register: everybody whom it acknowledged is there.
+async fn under_load(
     stage: &Stage<'_>,
     council: &Council,
+    console: &mut Console,
+) -> Result<(), TourError> {
+    let (canister, module) = (stage.canisters.identity, stage.identity);
+    let labelled = labelled(module, "a later build")
+        .map_err(|error| unexpected(ACT, format!("the module can't be labelled: {error}")))?;
+    let (before, after) = (ModuleHash::of(module), ModuleHash::of(&labelled));
+    let proposal = ordered(council, canister, (&before, &after), "0.1.0 relabelled").await?;
+    let (over, load) = watch::channel(false);
+    let registering: Vec<_> = (0..CALLERS)
+        .map(|_| tokio::spawn(registering(stage.connection.clone(), load.clone())))
+        .collect();
+    let outcome = carried_out(stage, council, (proposal, canister), &labelled, console).await;
+    // Whoever has ended by themselves does not listen.
+    let _ = over.send(true);
+    let (mut acknowledged, mut refused) = (Vec::new(), 0);
+    for caller in registering {
+        let (persons, others) = caller
+            .await
+            .map_err(|error| unexpected(ACT, error.to_string()))?;
+        acknowledged.extend(persons);
+        refused += others;
+    }
+    if outcome? != Outcome::Live {
+        return Err(unexpected(ACT, "the upgrade did not go live"));
+    }
+    inventory::expect(council, canister, Drift::Match).await?;
+    let identity = SuiteCanister::new(stage.connection.clone(), "identity").map_err(at(ACT))?;
+    for person in &acknowledged {
+        let found = identity.record::<Person>(&person_key(*person)).await;
+        if found.map_err(at(ACT))?.value.is_none() {
+            return Err(unexpected(ACT, format!("person {person} was lost")));
+        }
+    }
+    console.line(format_args!(
+        "upgraded:      {canister} by proposal {proposal}, under load: {} persons registered meanwhile, each certified afterwards; {refused} \
+         calls were refused in words",
+        acknowledged.len()
+    ));
+    Ok(())
+}
+
+/// Registers one person after another until it is told to end: who was acknowledged, and how many calls were refused.
+async fn registering(
+    connection: Connection,
+    mut over: watch::Receiver<bool>,
+) -> (Vec<Principal>, usize) {
+    let (mut acknowledged, mut refused) = (Vec::new(), 0);
+    while !*over.borrow_and_update() {
+        match Device::registered(&connection).await {
+            Ok((_, person)) => acknowledged.push(person),
+            Err(_) => refused += 1,
+        }
+    }
+    (acknowledged, refused)
+}
+
+/// An order that the governors approved: its proposal.
+async fn ordered(
+    council: &Council,
+    canister: Principal,
     (from, to): (&ModuleHash, &ModuleHash),
     version: &str,
 ) -> Result<u64, TourError> {
     let bytes = |hash: &ModuleHash| ByteBuf::from(hash.as_bytes().to_vec());
     let order = UpgradeOrder {
-        canister: stage.canisters.license_manager,
+        canister,
         module_hash: bytes(to),
         argument_hash: ByteBuf::from(Sha256::digest(argument()?).to_vec()),
         previous_hash: bytes(from),
@@ -107,23 +154,23 @@ async fn ordered(
 
 async fn carried_out(
     stage: &Stage<'_>,
-    registry: &RegistryClient,
-    proposal: u64,
-    module: Vec<u8>,
+    council: &Council,
+    (proposal, canister): (u64, Principal),
+    module: &[u8],
     console: &mut Console,
 ) -> Result<Outcome, TourError> {
+    let registry = council.governor(1)?;
+    let hosting = HostingClient::new(registry.connection().clone()).map_err(at(ACT))?;
     let upgrade = Upgrade {
         registry,
-        controller: &stage.deployer,
+        hosting: &hosting,
         proposal,
-        module,
+        module: module.to_vec(),
         argument: argument()?,
-        snapshot: None,
     };
     let outcome = upgrade::carry_out(&upgrade, false, console).await?;
     // Either way it answers everybody again.
-    let canister = stage.canisters.license_manager;
-    let audited = indus_client::AuditedCanister::new(stage.connection.clone(), canister);
+    let audited = AuditedCanister::new(stage.connection.clone(), canister);
     audited.head().await.map_err(at(ACT))?;
     Ok(outcome)
 }
@@ -139,6 +186,15 @@ fn labelled(module: &[u8], label: &str) -> std::io::Result<Vec<u8>> {
     GzDecoder::new(module)
         .take(MAX_MODULE_BYTES)
         .read_to_end(&mut wasm)?;
+    let wasm = labelled_wasm(&wasm, label)?;
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&wasm)?;
+    packed.finish()
+}
+
+/// The same for a module that is not compressed.
+pub(super) fn labelled_wasm(module: &[u8], label: &str) -> std::io::Result<Vec<u8>> {
+    let mut wasm = module.to_vec();
     let name = "label";
     let short = |length: usize| {
         let length = u8::try_from(length).ok().filter(|length| *length < 0x80);
@@ -150,9 +206,7 @@ fn labelled(module: &[u8], label: &str) -> std::io::Result<Vec<u8>> {
     wasm.push(short(name.len())?);
     wasm.extend_from_slice(name.as_bytes());
     wasm.extend_from_slice(label.as_bytes());
-    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(&wasm)?;
-    packed.finish()
+    Ok(wasm)
 }
 
 #[cfg(test)]

@@ -196,6 +196,7 @@ async fn another_root_key_is_not_believed() {
         address: [127, 0, 0, 1].into(),
         port: 0,
         seed: [8; 32],
+        subnet: engine::SubnetKind::Application,
         module_cache: None,
     });
     key.copy_from_slice(&other.await.unwrap().identity().root_key);

@@ -53,6 +53,7 @@ async fn server() -> Server {
         address: [127, 0, 0, 1].into(),
         port: 0,
         seed: [7; 32],
+        subnet: engine::SubnetKind::Application,
         module_cache: None,
     };
     Server::start(config).await.unwrap()
@@ -244,6 +245,7 @@ async fn a_signature_by_a_canister_of_another_network_is_refused() {
             address: [127, 0, 0, 1].into(),
             port: 0,
             seed: [8; 32],
+            subnet: engine::SubnetKind::Application,
             module_cache: None,
         }),
     );

@@ -11,6 +11,7 @@ pub(crate) async fn server() -> Server {
         address: [127, 0, 0, 1].into(),
         port: 0,
         seed: [7; 32],
+        subnet: engine::SubnetKind::Application,
         module_cache: None,
     };
     Server::start(config).await.unwrap()

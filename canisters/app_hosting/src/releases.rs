@@ -1,0 +1,705 @@
+//! Releases of apps' canisters, and upgrades of the suite's own: who agrees, what is installed, how it ended.
+//!
+//! ```text
+//! owner's app:     propose ────────────────► Running ─► steps ([`indus_orchestrator`]) ─► Ended
+//! agency's app:    propose ─► approve ─────►    ▲             each a message of its own
+//! registry:        carry_out ───────────────────┘
+//! ```
+//!
+//! Invariants:
+//! - A canister has one release at most that is proposed or running.
+//! - Of an agency's app nobody releases alone: who approves is another person, and app_hosting is the only controller.
+//! - A decision of the governors that went live is never carried out again.
+//! - What runs and what ran before it can be installed again: their modules are kept.
+//!
+//! Cost: O(log n) a call, besides hashing a module once.
+
+use candid::Principal;
+use ic_stable_structures::Memory;
+use indus_api::{
+    Error, Subject,
+    hosting::{
+        APP_APPROVER, AppOwner, ApproveReleaseArgs, CarryOutArgs, Ended, HealthCheck,
+        HostedCanister, HostedCanisterRecord, ListReleasesArgs, MAX_METHOD_BYTES,
+        MAX_RELEASE_ARGUMENT_BYTES, ModuleArgs, ProposeReleaseArgs, Release, ReleaseOf,
+        ReleaseRecord, ReleaseState, RollBackArgs, UploadArgs, Uploaded, canister_key, release_key,
+    },
+    paging::{Page, PageArgs},
+    registry::ApprovedUpgrade,
+};
+use indus_kit::{
+    Change, Context,
+    codes::internal,
+    encoding,
+    paging::PageRequest,
+    text::{self, invalid},
+};
+use indus_orchestrator::{Answer, Going, Plan, Step, Work, modules};
+use serde_bytes::ByteBuf;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    apps, creations,
+    state::{
+        CANISTER, DAMAGED, RELEASE, RELEASE_ENDED, RELEASE_PROPOSED, RELEASE_STARTED,
+        RELEASE_WITHDRAWN, State, conflict, limit_reached, not_found, unauthorized,
+    },
+};
+
+/// Kind of the pending operation that carries a release out; its argument is the release's id, big-endian.
+pub const CARRY_OUT: u16 = 1;
+
+/// Takes in a chunk of a module for an app, by who may change it.
+///
+/// # Errors
+/// [`Error::NotFound`] for the app; [`Error::Unauthorized`]; those of [`modules::Modules::upload`].
+pub fn upload<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    subject: &Subject,
+    args: UploadArgs,
+) -> Result<Uploaded, Error> {
+    let ReleaseOf::App(app) = args.of else {
+        return Err(invalid("of", "must be an app"));
+    };
+    let owner = state.app(app)?.owner;
+    apps::check(subject, owner, true)?;
+    let limit = state.in_force()?.configuration.module_bytes_of_app;
+    let needed = needed(state, app)?;
+    taken(state, context, args, limit, &needed)
+}
+
+/// The same for an upgrade of the suite, by those who decided it.
+///
+/// # Errors
+/// [`Error::Unauthorized`]; those of [`modules::Modules::upload`].
+pub fn upload_for_upgrade<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    upgrade: &ApprovedUpgrade,
+    args: UploadArgs,
+) -> Result<Uploaded, Error> {
+    check_decided(context, upgrade)?;
+    let of = ReleaseOf::Upgrade {
+        proposal: upgrade.proposal,
+    };
+    if args.of != of || args.module_hash != upgrade.order.module_hash {
+        return Err(invalid("module_hash", "must be the one that was approved"));
+    }
+    let limit = state.in_force()?.configuration.module_bytes_of_app;
+    taken(state, context, args, limit, &[])
+}
+
+fn taken<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    args: UploadArgs,
+    limit: u64,
+    needed: &[modules::ModuleHash],
+) -> Result<Uploaded, Error> {
+    let hash = modules::module_hash(&args.module_hash)?;
+    let chunk = (args.index, args.chunk.into_vec());
+    state
+        .modules
+        .upload(context.time_ns, (args.of, &hash), chunk, limit, |hash| {
+            needed.contains(hash)
+        })
+}
+
+/// What there is of a module.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn module<M: Memory>(state: &State<M>, args: &ModuleArgs) -> Result<Uploaded, Error> {
+    let hash = modules::module_hash(&args.module_hash)?;
+    state.modules.get(args.of, &hash)
+}
+
+/// The modules that an app's canisters run, ran before, or are about to run.
+fn needed<M: Memory>(state: &State<M>, app: u64) -> Result<Vec<modules::ModuleHash>, Error> {
+    let mut needed = Vec::new();
+    let first = (app, Principal::management_canister());
+    let of_app = state.canisters_of.keys_range(first..);
+    for (_, canister) in of_app.take_while(|(of, _)| *of == app) {
+        let hosted = creations::get(state, canister)?;
+        let open = state.open_releases.get(&canister);
+        for id in [hosted.release, hosted.release_before, open]
+            .into_iter()
+            .flatten()
+        {
+            needed.push(modules::module_hash(&get(state, id)?.module_hash)?);
+        }
+    }
+    Ok(needed)
+}
+
+/// Proposes a release. That of a person's app begins at once; that of an agency's waits for another person. Who proposes again what
+/// is open is answered with it.
+///
+/// # Errors
+/// [`Error::NotFound`] for the canister or the module; [`Error::Unauthorized`]; [`Error::Invalid`]; [`Error::Conflict`] with
+/// another release that is open; [`Error::RateLimited`].
+pub fn propose<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    subject: &Subject,
+    entitled: bool,
+    args: ProposeReleaseArgs,
+) -> Result<Release, Error> {
+    let hosted = creations::get(state, args.canister)?;
+    proposed(state, context, subject, entitled, &hosted, args, None)
+}
+
+/// Proposes to bring an earlier release's module back, as [`propose`] does.
+///
+/// # Errors
+/// Those of [`propose`]; [`Error::NotFound`] for a release that there is none, or whose module is not kept any more;
+/// [`Error::Conflict`] for one that was not live, or is.
+pub fn roll_back<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    subject: &Subject,
+    entitled: bool,
+    args: RollBackArgs,
+) -> Result<Release, Error> {
+    let hosted = creations::get(state, args.canister)?;
+    apps::check(subject, state.app(hosted.app)?.owner, entitled)?;
+    let to = args.to.or(hosted.release_before);
+    let to = get(state, to.ok_or_else(|| not_found("release", "before"))?)?;
+    if to.canister != args.canister {
+        return Err(not_found("release of the canister", to.id));
+    }
+    if !matches!(
+        to.state,
+        ReleaseState::Ended {
+            how: Ended::Live,
+            ..
+        }
+    ) {
+        return Err(conflict("that release did not go live"));
+    }
+    if hosted.release == Some(to.id) {
+        return Err(conflict("that release is live"));
+    }
+    let argument = state.arguments.get(&to.id).unwrap_or_default();
+    let args = ProposeReleaseArgs {
+        canister: args.canister,
+        module_hash: to.module_hash,
+        argument: ByteBuf::from(argument),
+        health: to.health,
+        keep_memory: to.keep_memory,
+    };
+    let again = Some(to.id);
+    proposed(state, context, subject, entitled, &hosted, args, again)
+}
+
+fn proposed<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    subject: &Subject,
+    entitled: bool,
+    hosted: &HostedCanister,
+    args: ProposeReleaseArgs,
+    rolls_back_to: Option<u64>,
+) -> Result<Release, Error> {
+    let app = state.app(hosted.app)?;
+    apps::check(subject, app.owner, entitled)?;
+    let ProposeReleaseArgs {
+        canister,
+        module_hash,
+        argument,
+        health,
+        keep_memory,
+    } = args;
+    let hash = modules::module_hash(&module_hash)?;
+    check_argument(&argument)?;
+    if let HealthCheck::Method(method) = &health {
+        text::name("health", method, MAX_METHOD_BYTES)?;
+    }
+    let argument_hash = digest(&argument);
+    if let Some(open) = state.open_releases.get(&canister) {
+        let open = get(state, open)?;
+        let same = open.module_hash == module_hash
+            && open.argument_hash == argument_hash
+            && open.health == health
+            && open.keep_memory == keep_memory;
+        return if same {
+            Ok(open)
+        } else {
+            Err(conflict("another release of the canister is open"))
+        };
+    }
+    let of = ReleaseOf::App(app.id);
+    let uploaded = state.modules.complete(of, &hash)?;
+    state.limits.take(context, None, 1)?;
+    let begins = matches!(app.owner, AppOwner::Person(_));
+    let release = Release {
+        id: RELEASE.len(&state.kit.certified) + 1,
+        number: next_number(state, canister),
+        of,
+        canister,
+        module_hash,
+        module_bytes: uploaded.bytes,
+        argument_hash,
+        health,
+        keep_memory,
+        rolls_back_to,
+        replaced: None,
+        proposed_by: subject.person,
+        proposed_at_ns: context.time_ns,
+        approved_by: None,
+        state: if begins {
+            running(context)
+        } else {
+            ReleaseState::Proposed
+        },
+    };
+    opened(state, context, release, argument.into_vec())
+}
+
+/// Records a release that is new, and has it carried out if it runs.
+fn opened<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    release: Release,
+    argument: Vec<u8>,
+) -> Result<Release, Error> {
+    let runs = matches!(release.state, ReleaseState::Running { .. });
+    let kind = if runs {
+        RELEASE_STARTED
+    } else {
+        RELEASE_PROPOSED
+    };
+    let work = runs.then(|| work(state, &release, argument.clone()));
+    let work = work.transpose()?;
+    let operation = work.as_ref().map(|_| order(state, context, release.id));
+    let operation = operation.transpose()?;
+    let recorded = state.record(context, kind, release.proposed_by, vec![change(&release)?]);
+    if let (Err(_), Some(operation)) = (&recorded, operation) {
+        state.pending.cancel(operation)?;
+    }
+    recorded?;
+    state.arguments.insert(release.id, argument);
+    state.open_releases.insert(release.canister, release.id);
+    let listed = (release.canister, release.id);
+    state.releases_of.insert(listed, ());
+    state
+        .release_counts
+        .insert(release.canister, release.number);
+    if let Some(work) = work {
+        state.works.insert(release.id, work);
+    }
+    Ok(release)
+}
+
+/// Approves a release of an agency's app, by another person than the one who proposed it, with the role for that. It begins at once.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Unauthorized`]; [`Error::Conflict`] if it does not wait; [`Error::Invalid`] for other hashes.
+pub fn approve<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    subject: &Subject,
+    args: &ApproveReleaseArgs,
+) -> Result<Release, Error> {
+    let release = get(state, args.release)?;
+    let organisation = organisation(state, &release)?;
+    if !acts_as(subject, organisation, APP_APPROVER) {
+        return Err(unauthorized(format!(
+            "who acts for the organisation and has the role {APP_APPROVER}"
+        )));
+    }
+    if subject.person == release.proposed_by {
+        return Err(unauthorized("another person than who proposed it"));
+    }
+    if release.module_hash != args.module_hash {
+        return Err(invalid("module_hash", "must be that of the release"));
+    }
+    if release.argument_hash != args.argument_hash {
+        return Err(invalid("argument_hash", "must be that of the release"));
+    }
+    if release.approved_by == Some(subject.person) {
+        return Ok(release);
+    }
+    if release.state != ReleaseState::Proposed {
+        return Err(conflict("the release does not wait for an approval"));
+    }
+    let release = Release {
+        approved_by: Some(subject.person),
+        state: running(context),
+        ..release
+    };
+    let argument = state.arguments.get(&release.id).unwrap_or_default();
+    let work = work(state, &release, argument)?;
+    let operation = order(state, context, release.id)?;
+    let recorded = state.record(
+        context,
+        RELEASE_STARTED,
+        subject.person,
+        vec![change(&release)?],
+    );
+    if recorded.is_err() {
+        state.pending.cancel(operation)?;
+    }
+    recorded?;
+    state.works.insert(release.id, work);
+    Ok(release)
+}
+
+/// Takes a proposed release back, by who may propose or approve one.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Unauthorized`]; [`Error::Conflict`] if it does not wait.
+pub fn withdraw<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    subject: &Subject,
+    id: u64,
+) -> Result<Release, Error> {
+    let release = get(state, id)?;
+    let organisation = organisation(state, &release)?;
+    if !acts_as(subject, organisation, APP_APPROVER) {
+        apps::acting(subject, Some(organisation))?;
+    }
+    if matches!(release.state, ReleaseState::Withdrawn { .. }) {
+        return Ok(release);
+    }
+    if release.state != ReleaseState::Proposed {
+        return Err(conflict("the release does not wait for an approval"));
+    }
+    let release = Release {
+        state: ReleaseState::Withdrawn {
+            at_ns: context.time_ns,
+        },
+        ..release
+    };
+    let changes = vec![change(&release)?];
+    state.record(context, RELEASE_WITHDRAWN, subject.person, changes)?;
+    state.open_releases.remove(&release.canister);
+    state.arguments.remove(&release.id);
+    Ok(release)
+}
+
+/// Has an upgrade of a canister of the suite carried out, exactly as the governors decided, by one of those who did. Repeatable: one that
+/// runs, or went live, is answered with.
+///
+/// # Errors
+/// [`Error::Unauthorized`]; [`Error::Invalid`] for the argument, and for an upgrade of this canister; [`Error::NotFound`] for the
+/// module; [`Error::Conflict`] with another release that is open.
+pub fn carry_out<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    upgrade: &ApprovedUpgrade,
+    args: CarryOutArgs,
+) -> Result<Release, Error> {
+    check_decided(context, upgrade)?;
+    let ApprovedUpgrade {
+        proposal, order, ..
+    } = upgrade;
+    if *proposal != args.proposal {
+        return Err(invalid("proposal", "must be the one that was asked for"));
+    }
+    if order.canister == state.own {
+        return Err(invalid(
+            "proposal",
+            "is about this canister, which can't upgrade itself",
+        ));
+    }
+    if let Some(release) = state.upgrades.get(proposal) {
+        let release = get(state, release)?;
+        let over = |how| !matches!(how, Ended::Live);
+        let again = matches!(release.state, ReleaseState::Ended { how, .. } if over(how));
+        if !again {
+            return Ok(release);
+        }
+    }
+    check_argument(&args.argument)?;
+    let argument_hash = digest(&args.argument);
+    if argument_hash != order.argument_hash {
+        return Err(invalid("argument", "is not the one that was approved"));
+    }
+    if state.open_releases.contains_key(&order.canister) {
+        return Err(conflict("another release of the canister is open"));
+    }
+    let of = ReleaseOf::Upgrade {
+        proposal: *proposal,
+    };
+    let hash = modules::module_hash(&order.module_hash)?;
+    let uploaded = state.modules.complete(of, &hash)?;
+    let release = Release {
+        id: RELEASE.len(&state.kit.certified) + 1,
+        number: next_number(state, order.canister),
+        of,
+        canister: order.canister,
+        module_hash: order.module_hash.clone(),
+        module_bytes: uploaded.bytes,
+        argument_hash,
+        health: HealthCheck::Maintenance,
+        keep_memory: false,
+        rolls_back_to: None,
+        replaced: Some(order.previous_hash.clone()),
+        proposed_by: context.caller,
+        proposed_at_ns: context.time_ns,
+        approved_by: None,
+        state: running(context),
+    };
+    let release = opened(state, context, release, args.argument.into_vec())?;
+    state.upgrades.insert(*proposal, release.id);
+    Ok(release)
+}
+
+/// The next step of a release, with the canister that it is about; none if it does not run.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn next<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    id: u64,
+) -> Result<Option<(Principal, Step)>, Error> {
+    let Some(mut work) = stored(state, id)? else {
+        return Ok(None);
+    };
+    let of = get(state, id)?.of;
+    let hash = modules::module_hash(&work.plan.module_hash)?;
+    let modules = &state.modules;
+    let step = work.next(context.time_ns, |index| modules.chunk(of, &hash, index));
+    match work.ended() {
+        Some(how) => ended(state, context, id, &work, how)?,
+        None => keep(state, id, &work)?,
+    }
+    Ok(step.map(|step| (work.plan.canister, step)))
+}
+
+/// Takes in the answer to the step that is under way. How it goes on; [`Going::Ended`] is recorded.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn answered<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    id: u64,
+    answer: Answer,
+) -> Result<Going, Error> {
+    let mut work = stored(state, id)?.ok_or_else(|| internal(DAMAGED))?;
+    let going = work.answered(answer);
+    match going {
+        Going::Ended(how) => ended(state, context, id, &work, how)?,
+        Going::On | Going::Later => keep(state, id, &work)?,
+    }
+    Ok(going)
+}
+
+/// Records how a release ended.
+fn ended<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    id: u64,
+    work: &Work,
+    how: Ended,
+) -> Result<(), Error> {
+    let release = get(state, id)?;
+    let release = Release {
+        replaced: work.before().cloned(),
+        state: ReleaseState::Ended {
+            at_ns: context.time_ns,
+            how,
+        },
+        ..release
+    };
+    let mut changes = vec![change(&release)?];
+    if let (Ended::Live, ReleaseOf::App(_)) = (how, release.of) {
+        let hosted = creations::get(state, release.canister)?;
+        let key = canister_key(release.canister).ok_or_else(|| internal(DAMAGED))?;
+        let hosted = HostedCanister {
+            release: Some(id),
+            release_before: hosted.release,
+            module_hash: Some(release.module_hash.clone()),
+            ..hosted
+        };
+        changes.push(CANISTER.put(&key, &HostedCanisterRecord::V1(hosted))?);
+    }
+    state.record(context, RELEASE_ENDED, state.own, changes)?;
+    state.works.remove(&id);
+    state.open_releases.remove(&release.canister);
+    if let Some(message) = work.message() {
+        state.messages.insert(id, message.to_owned());
+    }
+    if how != Ended::Live {
+        state.arguments.remove(&id);
+    } else if let ReleaseOf::Upgrade { .. } = release.of {
+        let hash = modules::module_hash(&release.module_hash)?;
+        state.modules.drop_module(release.of, &hash);
+    }
+    Ok(())
+}
+
+/// What the canister, or the subnet, said of a release that did not go live, for who may change the app.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Unauthorized`].
+pub fn message<M: Memory>(
+    state: &State<M>,
+    subject: &Subject,
+    id: u64,
+) -> Result<Option<String>, Error> {
+    let release = get(state, id)?;
+    let ReleaseOf::App(app) = release.of else {
+        return Err(unauthorized("the owner of the app"));
+    };
+    let owner = state.app(app)?.owner;
+    let approves = match owner {
+        AppOwner::Organisation(organisation) => acts_as(subject, organisation, APP_APPROVER),
+        AppOwner::Person(_) => false,
+    };
+    if !approves {
+        apps::check(subject, owner, true)?;
+    }
+    Ok(state.messages.get(&id))
+}
+
+/// A release.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn get<M: Memory>(state: &State<M>, id: u64) -> Result<Release, Error> {
+    let record = RELEASE.get(&state.kit.certified, &release_key(id))?;
+    let ReleaseRecord::V1(release) = record.ok_or_else(|| not_found("release", id))?;
+    Ok(release)
+}
+
+/// A page of a canister's releases, in the order of their ids.
+///
+/// # Errors
+/// [`Error::Invalid`] for the limit.
+pub fn list<M: Memory>(
+    state: &State<M>,
+    args: ListReleasesArgs,
+) -> Result<Page<u64, Release>, Error> {
+    let ListReleasesArgs {
+        canister,
+        after,
+        limit,
+    } = args;
+    let first = after.map_or(0, |id| id.saturating_add(1));
+    let all = state
+        .releases_of
+        .keys_range((canister, first)..=(canister, u64::MAX));
+    PageRequest::checked(PageArgs { after, limit })?.answer(
+        all,
+        |(_, id)| *id,
+        |(_, id)| get(state, id).map(Some),
+    )
+}
+
+/// The release that an operation carries out.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn of_operation(argument: &[u8]) -> Result<u64, Error> {
+    let id = argument.try_into().map_err(|_| internal(DAMAGED))?;
+    Ok(u64::from_be_bytes(id))
+}
+
+fn check_decided(context: &Context, upgrade: &ApprovedUpgrade) -> Result<(), Error> {
+    if upgrade.decided_by.contains(&context.caller) {
+        return Ok(());
+    }
+    Err(unauthorized("a governor who decided the upgrade"))
+}
+
+fn check_argument(argument: &[u8]) -> Result<(), Error> {
+    if argument.len() <= MAX_RELEASE_ARGUMENT_BYTES {
+        return Ok(());
+    }
+    Err(limit_reached(
+        MAX_RELEASE_ARGUMENT_BYTES as u64,
+        "bytes of argument",
+    ))
+}
+
+fn digest(bytes: &[u8]) -> ByteBuf {
+    ByteBuf::from(Sha256::digest(bytes).to_vec())
+}
+
+fn running(context: &Context) -> ReleaseState {
+    ReleaseState::Running {
+        since_ns: context.time_ns,
+    }
+}
+
+fn change(release: &Release) -> Result<Change, Error> {
+    RELEASE.put(
+        &release_key(release.id),
+        &ReleaseRecord::V1(release.clone()),
+    )
+}
+
+fn next_number<M: Memory>(state: &State<M>, canister: Principal) -> u64 {
+    state.release_counts.get(&canister).unwrap_or(0) + 1
+}
+
+/// The agency of a release's app; nobody else has proposals that wait.
+fn organisation<M: Memory>(state: &State<M>, release: &Release) -> Result<u64, Error> {
+    let owner = match release.of {
+        ReleaseOf::App(app) => Some(state.app(app)?.owner),
+        ReleaseOf::Upgrade { .. } => None,
+    };
+    match owner {
+        Some(AppOwner::Organisation(organisation)) => Ok(organisation),
+        _ => Err(conflict("the release does not wait for an approval")),
+    }
+}
+
+fn acts_as(subject: &Subject, organisation: u64, role: &str) -> bool {
+    subject.organisation == Some(organisation) && subject.roles.contains(role)
+}
+
+/// The work of a release, not begun.
+fn work<M: Memory>(
+    state: &State<M>,
+    release: &Release,
+    argument: Vec<u8>,
+) -> Result<Vec<u8>, Error> {
+    let hash = modules::module_hash(&release.module_hash)?;
+    let chunks = state.modules.get(release.of, &hash)?.chunks;
+    let (previous, controllers) = match release.of {
+        ReleaseOf::App(app) => match state.app(app)?.owner {
+            AppOwner::Organisation(_) => (None, Some(vec![state.own])),
+            AppOwner::Person(_) => (None, None),
+        },
+        ReleaseOf::Upgrade { .. } => (release.replaced.clone(), None),
+    };
+    encoded(&Work::new(Plan {
+        canister: release.canister,
+        module_hash: release.module_hash.clone(),
+        chunks,
+        argument: ByteBuf::from(argument),
+        previous,
+        keep_memory: release.keep_memory,
+        health: release.health.clone(),
+        controllers,
+    }))
+}
+
+/// Has a release carried out, by whoever comes first: who asked for it, or the timer.
+fn order<M: Memory>(state: &mut State<M>, context: &Context, id: u64) -> Result<u64, Error> {
+    let argument = release_key(id).to_vec();
+    state.pending.record(context.time_ns, CARRY_OUT, argument)
+}
+
+fn stored<M: Memory>(state: &State<M>, id: u64) -> Result<Option<Work>, Error> {
+    let bytes = state.works.get(&id);
+    let read = |bytes: Vec<u8>| encoding::decode(&bytes).map_err(|_| internal(DAMAGED));
+    bytes.map(read).transpose()
+}
+
+fn keep<M: Memory>(state: &mut State<M>, id: u64, work: &Work) -> Result<(), Error> {
+    let bytes = encoded(work)?;
+    state.works.insert(id, bytes);
+    Ok(())
+}
+
+fn encoded(work: &Work) -> Result<Vec<u8>, Error> {
+    encoding::encode(work).map_err(|_| internal(DAMAGED))
+}

@@ -1,0 +1,471 @@
+//! Installations on a model of a subnet on which everything goes wrong: answers are lost, calls refused, modules don't come up, the
+//! orchestrator is upgraded between any two steps.
+//!
+//! What must hold however it ends: the canister runs what it ran before with the memory it had, or the new module; it runs if it ran; no
+//! snapshot and no chunk is left, unless it is said to be broken; what was acknowledged after a confirmation is there.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use candid::Principal;
+use indus_api::hosting::{Ended, Failure, HealthCheck};
+use indus_orchestrator::{
+    Answer, Going, Plan, Step, Work,
+    step::{Info, Mode, Running, Settings, Snapshot, Status},
+};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_bytes::ByteBuf;
+
+fn hash(of: u8) -> ByteBuf {
+    ByteBuf::from([of; 32])
+}
+
+fn orchestrator() -> Principal {
+    Principal::from_slice(&[9])
+}
+
+/// What a module does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Temper {
+    Good,
+    /// Its installation traps.
+    Traps,
+    /// It installs, and answers nothing.
+    Mute,
+    /// It installs, has lost the state, and says so.
+    Forgetful,
+    /// It keeps a call open for ever.
+    Busy,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Code {
+    module: ByteBuf,
+    temper: Temper,
+    /// What it remembers: its memory.
+    memory: u64,
+    maintenance: bool,
+}
+
+/// The canister, and what the subnet keeps of it.
+struct Subnet {
+    now_ns: u64,
+    code: Option<Code>,
+    running: Running,
+    controlled: bool,
+    chunks: Vec<ByteBuf>,
+    snapshots: Vec<(Snapshot, Code)>,
+    new: Temper,
+    /// Chance of each kind of trouble, in a hundred.
+    trouble: u32,
+    random: ChaCha8Rng,
+}
+
+const NEW: u8 = 2;
+const CHUNKS: u32 = 3;
+
+impl Subnet {
+    fn chance(&mut self, percent: u32) -> bool {
+        self.random.random_range(0..100) < percent
+    }
+
+    fn snapshot(&mut self) -> Result<Answer, &'static str> {
+        let code = self.code.clone().ok_or("it is empty")?;
+        let id = ByteBuf::from(self.now_ns.to_be_bytes());
+        let taken = Snapshot {
+            id,
+            taken_at_timestamp: self.now_ns,
+        };
+        self.snapshots.push((taken.clone(), code));
+        Ok(Answer::Snapshots(vec![taken]))
+    }
+
+    /// Does what is asked for.
+    fn done(&mut self, step: &Step) -> Result<Answer, &'static str> {
+        if !self.controlled {
+            return Err("not a controller");
+        }
+        match step {
+            Step::Status => Ok(Answer::Status(Status {
+                status: self.running,
+                module_hash: self.code.as_ref().map(|code| code.module.clone()),
+                settings: Settings {
+                    controllers: vec![orchestrator()],
+                },
+            })),
+            Step::Info => {
+                let answers = self.running == Running::Running;
+                match &self.code {
+                    Some(code) if answers && code.temper != Temper::Mute => {
+                        Ok(Answer::Info(Info {
+                            name: "it".into(),
+                            maintenance: code.maintenance,
+                            blocks: code.memory,
+                        }))
+                    }
+                    _ => Err("no answer"),
+                }
+            }
+            Step::ClearChunks => {
+                self.chunks.clear();
+                Ok(Answer::Done)
+            }
+            Step::UploadChunk(bytes) => {
+                let hash = ByteBuf::from(bytes.clone());
+                if !self.chunks.contains(&hash) {
+                    self.chunks.push(hash.clone());
+                }
+                Ok(Answer::Chunk(hash))
+            }
+            Step::Stop => {
+                let busy = self
+                    .code
+                    .as_ref()
+                    .is_some_and(|code| code.temper == Temper::Busy);
+                if busy {
+                    self.running = Running::Stopping;
+                    return Ok(Answer::Unknown);
+                }
+                self.running = Running::Stopped;
+                Ok(Answer::Done)
+            }
+            Step::Start => {
+                self.running = Running::Running;
+                Ok(Answer::Done)
+            }
+            Step::TakeSnapshot => self.snapshot(),
+            Step::ListSnapshots => Ok(Answer::Snapshots(
+                self.snapshots.iter().map(|(one, _)| one.clone()).collect(),
+            )),
+            Step::LoadSnapshot(id) => {
+                assert_ne!(self.running, Running::Running, "loaded while it runs");
+                let kept = self.snapshots.iter().find(|(one, _)| one.id == *id);
+                let (_, code) = kept.ok_or("no such snapshot")?;
+                self.code = Some(code.clone());
+                Ok(Answer::Done)
+            }
+            Step::DeleteSnapshot(id) => {
+                let before = self.snapshots.len();
+                self.snapshots.retain(|(one, _)| one.id != *id);
+                if self.snapshots.len() == before {
+                    return Err("no such snapshot");
+                }
+                Ok(Answer::Done)
+            }
+            Step::Uninstall => {
+                self.code = None;
+                // Its open calls have ended.
+                if self.running == Running::Stopping {
+                    self.running = Running::Stopped;
+                }
+                Ok(Answer::Done)
+            }
+            Step::Install {
+                mode,
+                chunks,
+                module_hash,
+                ..
+            } => {
+                assert!(
+                    self.code.is_none() || self.running == Running::Stopped,
+                    "installed while it runs"
+                );
+                let known = chunks.iter().all(|hash| self.chunks.contains(hash));
+                if !known || chunks.len() != CHUNKS as usize {
+                    return Err("no such chunk");
+                }
+                match (mode, &self.code) {
+                    (Mode::Install, Some(_)) => return Err("not empty"),
+                    (Mode::Upgrade { .. }, None) => return Err("empty"),
+                    _ => {}
+                }
+                if self.new == Temper::Traps {
+                    return Err("trapped");
+                }
+                let memory = self.code.as_ref().map_or(0, |code| code.memory);
+                let upgraded = self.code.is_some();
+                self.code = Some(Code {
+                    module: module_hash.clone(),
+                    temper: self.new,
+                    memory: match self.new {
+                        Temper::Forgetful => 0,
+                        _ => memory + 1,
+                    },
+                    maintenance: upgraded,
+                });
+                Ok(Answer::Done)
+            }
+            Step::Probe(_) | Step::Confirm => {
+                let answers = self.running == Running::Running;
+                match &mut self.code {
+                    Some(code) if answers && code.temper != Temper::Mute => {
+                        code.maintenance = false;
+                        Ok(Answer::Done)
+                    }
+                    _ => Err("no answer"),
+                }
+            }
+        }
+    }
+
+    /// What the orchestrator is told of it; nothing where its answer is lost.
+    fn answer(&mut self, step: &Step) -> Option<Answer> {
+        self.now_ns += 1_000;
+        if self.chance(self.trouble) {
+            return Some(Answer::Unreachable);
+        }
+        let answer = match self.done(step) {
+            Ok(answer) => answer,
+            Err(refused) => Answer::Rejected(refused.into()),
+        };
+        if self.chance(self.trouble) {
+            return None;
+        }
+        if self.chance(self.trouble) {
+            return Some(Answer::Unknown);
+        }
+        Some(answer)
+    }
+
+    /// What others do while it runs: they are answered, which is not to be lost.
+    fn used(&mut self) {
+        if let Some(code) = &mut self.code
+            && self.running == Running::Running
+            && !code.maintenance
+            && code.temper == Temper::Good
+        {
+            code.memory += 1;
+        }
+    }
+}
+
+fn plan(health: HealthCheck) -> Plan {
+    Plan {
+        canister: Principal::from_slice(&[1]),
+        module_hash: hash(NEW),
+        chunks: CHUNKS,
+        argument: ByteBuf::new(),
+        previous: None,
+        keep_memory: false,
+        health,
+        controllers: None,
+    }
+}
+
+fn subnet(seed: u64, new: Temper, before: Option<u8>, trouble: u32) -> Subnet {
+    Subnet {
+        now_ns: 1_000_000,
+        code: before.map(|module| Code {
+            module: hash(module),
+            temper: Temper::Good,
+            memory: 7,
+            maintenance: false,
+        }),
+        running: Running::Running,
+        controlled: true,
+        chunks: vec![hash(99)],
+        snapshots: Vec::new(),
+        new,
+        trouble,
+        random: ChaCha8Rng::seed_from_u64(seed),
+    }
+}
+
+fn chunk(index: u32) -> Option<Vec<u8>> {
+    Some(vec![index.to_le_bytes()[0]])
+}
+
+/// Carries it out to its end.
+fn carried(subnet: &mut Subnet, mut work: Work) -> (Ended, Work) {
+    for _ in 0..1_000 {
+        // What is stored is what it goes on with.
+        let stored = candid::encode_one(&work).unwrap();
+        work = candid::decode_one(&stored).unwrap();
+        let Some(step) = work.next(subnet.now_ns, chunk) else {
+            return (work.ended().unwrap(), work);
+        };
+        let Some(answer) = subnet.answer(&step) else {
+            continue;
+        };
+        if let Going::Ended(ended) = work.answered(answer) {
+            return (ended, work);
+        }
+        if subnet
+            .code
+            .as_ref()
+            .is_none_or(|code| code.module != hash(NEW))
+        {
+            subnet.used();
+        }
+    }
+    panic!("it does not end: {work:?}");
+}
+
+const TEMPERS: [Temper; 5] = [
+    Temper::Good,
+    Temper::Traps,
+    Temper::Mute,
+    Temper::Forgetful,
+    Temper::Busy,
+];
+
+#[test]
+fn without_trouble_it_ends_as_the_module_deserves() {
+    for before in [None, Some(1)] {
+        for (temper, expected) in [
+            (Temper::Good, Ended::Live),
+            (Temper::Traps, Ended::Refused(Failure::NotInstalled)),
+            (Temper::Mute, Ended::Restored(Failure::Unhealthy)),
+        ] {
+            for health in [
+                HealthCheck::Method("health".into()),
+                HealthCheck::Maintenance,
+            ] {
+                let mut subnet = subnet(1, temper, before, 0);
+                let was = subnet.code.clone();
+                let (ended, work) = carried(&mut subnet, Work::new(plan(health)));
+                assert_eq!(ended, expected, "{temper:?}");
+                assert_eq!(work.message().is_some(), ended != Ended::Live);
+                assert_eq!(work.before(), was.map(|was| was.module).as_ref());
+                assert!(subnet.snapshots.is_empty() && subnet.chunks.is_empty());
+                assert_eq!(subnet.running, Running::Running);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_forgets_is_noticed_where_it_says_what_it_knows() {
+    let mut subnet = subnet(1, Temper::Forgetful, Some(1), 0);
+    let (ended, _) = carried(&mut subnet, Work::new(plan(HealthCheck::Maintenance)));
+    assert_eq!(ended, Ended::Restored(Failure::Unhealthy));
+    assert!(subnet.code.unwrap().memory >= 7);
+}
+
+#[test]
+fn what_must_not_be_touched_is_not() {
+    let other = Plan {
+        previous: Some(hash(5)),
+        ..plan(HealthCheck::Installs)
+    };
+    let others = Plan {
+        controllers: Some(vec![Principal::from_slice(&[5])]),
+        ..plan(HealthCheck::Installs)
+    };
+    for (plan, controlled, failure) in [
+        (other, true, Failure::OtherModule),
+        (others, true, Failure::ForeignControllers),
+        (plan(HealthCheck::Installs), false, Failure::NotControlled),
+    ] {
+        let mut subnet = subnet(1, Temper::Good, Some(1), 0);
+        subnet.controlled = controlled;
+        let (ended, _) = carried(&mut subnet, Work::new(plan));
+        assert_eq!(ended, Ended::Refused(failure));
+        assert_eq!(subnet.chunks, [hash(99)]);
+        assert_eq!(subnet.code.unwrap().module, hash(1));
+    }
+}
+
+#[test]
+fn what_was_stopped_is_left_stopped_unless_it_is_replaced() {
+    for (temper, running) in [
+        (Temper::Good, Running::Running),
+        (Temper::Traps, Running::Stopped),
+        (Temper::Mute, Running::Stopped),
+    ] {
+        let mut subnet = subnet(1, temper, Some(1), 0);
+        subnet.running = Running::Stopped;
+        carried(
+            &mut subnet,
+            Work::new(plan(HealthCheck::Method("health".into()))),
+        );
+        assert_eq!(subnet.running, running, "{temper:?}");
+    }
+}
+
+#[test]
+fn what_does_not_stop_goes_on() {
+    let mut subnet = subnet(1, Temper::Good, Some(1), 0);
+    subnet.code.as_mut().unwrap().temper = Temper::Busy;
+    let (ended, _) = carried(&mut subnet, Work::new(plan(HealthCheck::Installs)));
+    assert_eq!(ended, Ended::Refused(Failure::NotStopped));
+    assert_eq!(subnet.running, Running::Running);
+}
+
+#[test]
+fn a_new_module_that_does_not_stop_is_put_back_all_the_same() {
+    let mut subnet = subnet(1, Temper::Busy, Some(1), 0);
+    let mut work = Work::new(plan(HealthCheck::Method("health".into())));
+    // It comes up, and its probe fails.
+    let ended = loop {
+        let step = work.next(subnet.now_ns, chunk).unwrap();
+        let answer = match &step {
+            Step::Probe(_) => Answer::Rejected("not well".into()),
+            step => subnet.answer(step).unwrap(),
+        };
+        if let Going::Ended(ended) = work.answered(answer) {
+            break ended;
+        }
+    };
+    assert_eq!(ended, Ended::Restored(Failure::Unhealthy));
+    assert_eq!(subnet.code.unwrap().module, hash(1));
+    assert_eq!(subnet.running, Running::Running);
+}
+
+#[test]
+fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
+    let mut seen = std::collections::BTreeMap::<String, u32>::new();
+    for seed in 0..5_000 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let temper = TEMPERS[random.random_range(0..TEMPERS.len())];
+        let before = random.random_bool(0.8).then_some(1);
+        let health = match random.random_range(0..3) {
+            0 => HealthCheck::Installs,
+            1 => HealthCheck::Method("health".into()),
+            _ => HealthCheck::Maintenance,
+        };
+        let trouble = [1, 5, 20, 45][random.random_range(0..4)];
+        let mut subnet = subnet(seed, temper, before, trouble);
+        let (ended, _) = carried(&mut subnet, Work::new(plan(health.clone())));
+        let about = format!("seed {seed}: {temper:?} {health:?} {ended:?}");
+        match ended {
+            Ended::Live => {
+                let code = subnet.code.as_ref().expect(&about);
+                assert_eq!(code.module, hash(NEW), "{about}");
+                assert_ne!(temper, Temper::Traps, "{about}");
+                if health == HealthCheck::Maintenance {
+                    assert!(!code.maintenance, "{about}");
+                    assert_ne!(temper, Temper::Mute, "{about}");
+                }
+                assert_eq!(subnet.running, Running::Running, "{about}");
+            }
+            Ended::Refused(_) | Ended::Restored(_) => {
+                let module = subnet.code.as_ref().map(|code| code.module.clone());
+                assert_eq!(module, before.map(hash), "{about}");
+                if let Some(code) = &subnet.code {
+                    // Nothing was forgotten of what it knew, or was told while it ran.
+                    assert!(code.memory >= 7, "{about}");
+                    let wakes = code.maintenance;
+                    assert!(!wakes, "{about}");
+                }
+                assert_eq!(subnet.running, Running::Running, "{about}");
+            }
+            Ended::Broken(_) => {
+                assert!(trouble >= 20, "{about}");
+                // What was there is there, or can be put back by hand.
+                let module = subnet.code.as_ref().map(|code| code.module.clone());
+                let is_there = module == before.map(hash);
+                let kept = before.is_none() || !subnet.snapshots.is_empty();
+                assert!(is_there || kept, "{about}");
+            }
+        }
+        // Tidying up is tried for a while, not for ever.
+        if trouble <= 5 && !matches!(ended, Ended::Broken(_)) {
+            assert!(subnet.snapshots.is_empty(), "{about}");
+        }
+        *seen.entry(format!("{ended:?}")).or_default() += 1;
+    }
+    for ended in ["Live", "Refused(NotInstalled)", "Restored(Unhealthy)"] {
+        assert!(seen[ended] > 100, "{seen:?}");
+    }
+}

@@ -1,0 +1,628 @@
+//! Releases on a real subnet: modules that come up and modules that don't, canisters that are stopped, deleted, busy, out of cycles or
+//! controlled by others, app_hosting upgraded and trapping on the way; and upgrades of the suite that the governors decided.
+//!
+//! However a release ends, what was acknowledged is there, and the canister runs.
+
+use std::{
+    io::Read as _,
+    time::{Duration, Instant},
+};
+
+use candid::{Encode, Principal};
+use end_to_end::{TrapsAt, app_hosting_module, trapping};
+use flate2::read::GzDecoder;
+use indus_api::{
+    Error,
+    hosting::{
+        APP_APPROVER, ApproveReleaseArgs, CarryOutArgs, Ended, Failure, HealthCheck,
+        ProposeReleaseArgs, RELEASES, Release, ReleaseOf, ReleaseRecord, ReleaseState,
+        RollBackArgs, UploadArgs, Uploaded, release_key,
+    },
+    identity::path,
+    licences::Application,
+    registry::{Action, CanisterProfile, DataClass, UpgradeOrder},
+};
+use serde_bytes::ByteBuf;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    decisions::recorded,
+    hosting::Host,
+    licences::{application, round},
+    suite::{CONTROLLER, governor, key},
+    traps::to_hour,
+};
+
+/// Longest a release may take here, in this machine's time: so that a test that waits for one that hangs ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+const CHUNK: usize = 1_000_000;
+
+fn hash(bytes: &[u8]) -> ByteBuf {
+    ByteBuf::from(Sha256::digest(bytes).to_vec())
+}
+
+/// A counter in stable memory that says its version. `upgraded` is what it does after an upgrade, `health` what its health check does.
+/// `slow` answers after three rounds, `busy` never.
+fn counter(version: u8, upgraded: &str, health: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+            (import "ic0" "msg_reply" (func $reply))
+            (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+            (import "ic0" "stable64_grow" (func $grow (param i64) (result i64)))
+            (import "ic0" "stable64_read" (func $read (param i64 i64 i64)))
+            (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
+            (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+            (import "ic0" "call_data_append" (func $call_data_append (param i32 i32)))
+            (import "ic0" "call_perform" (func $call_perform (result i32)))
+            (memory 1)
+            (data (i32.const 16) "\{version:02x}")
+            (data (i32.const 32) "raw_rand")
+            (data (i32.const 40) "DIDL\00\00")
+            (table funcref (elem $again))
+            (global $left (mut i32) (i32.const 0))
+            (func $load (call $read (i64.const 0) (i64.const 0) (i64.const 4)))
+            (func $again (param i32)
+                (if (i32.eqz (global.get $left)) (then (call $reply) (return)))
+                (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+                (call $call_new (i32.const 0) (i32.const 0) (i32.const 32) (i32.const 8)
+                    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+                (call $call_data_append (i32.const 40) (i32.const 6))
+                (drop (call $call_perform)))
+            (func $slow (global.set $left (i32.const 3)) (call $again (i32.const 0)))
+            (func $busy (global.set $left (i32.const 0x7fffffff)) (call $again (i32.const 0)))
+            (func (export "canister_init") (drop (call $grow (i64.const 1))))
+            (func (export "canister_post_upgrade") {upgraded})
+            (func (export "canister_update increment")
+                (call $load)
+                (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+                (call $write (i64.const 0) (i64.const 0) (i64.const 4))
+                (call $append (i32.const 0) (i32.const 4))
+                (call $reply))
+            (func (export "canister_query count")
+                (call $load)
+                (call $append (i32.const 0) (i32.const 4))
+                (call $reply))
+            (func (export "canister_query version")
+                (call $append (i32.const 16) (i32.const 1))
+                (call $reply))
+            (func (export "canister_update slow") (call $slow))
+            (func (export "canister_update busy") (call $busy))
+            (func (export "canister_update health") {health}))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+fn good(version: u8) -> Vec<u8> {
+    counter(version, "", "(call $reply)")
+}
+
+/// Takes its time until it says that it is well.
+fn thorough(version: u8) -> Vec<u8> {
+    counter(version, "", "(call $slow)")
+}
+
+/// Overwrites the count, comes up, and is not well.
+fn unwell(version: u8) -> Vec<u8> {
+    let forgets = "(i32.store (i32.const 0) (i32.const 9999))
+        (call $write (i64.const 0) (i64.const 0) (i64.const 4))";
+    counter(version, forgets, "unreachable")
+}
+
+fn proposal(canister: Principal, module: &[u8]) -> ProposeReleaseArgs {
+    ProposeReleaseArgs {
+        canister,
+        module_hash: hash(module),
+        argument: ByteBuf::from(Encode!().unwrap()),
+        health: HealthCheck::Method("health".into()),
+        keep_memory: false,
+    }
+}
+
+fn live(release: &Release) -> bool {
+    ended(release) == Ended::Live
+}
+
+fn ended(release: &Release) -> Ended {
+    match release.state {
+        ReleaseState::Ended { how, .. } => how,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+impl Host {
+    fn upload(&self, caller: Principal, of: ReleaseOf, module: &[u8]) {
+        for (index, chunk) in (0..).zip(module.chunks(CHUNK)) {
+            let args = UploadArgs {
+                of,
+                module_hash: hash(module),
+                index,
+                chunk: ByteBuf::from(chunk),
+            };
+            let uploaded: Result<Uploaded, Error> = self
+                .update(self.canister, caller, "upload_chunk", (args,))
+                .unwrap();
+            uploaded.unwrap();
+        }
+    }
+
+    fn propose(&self, caller: &str, module: &[u8], canister: Principal) -> Release {
+        let app = self.hosted(canister).app;
+        self.upload(key(caller), ReleaseOf::App(app), module);
+        let args = proposal(canister, module);
+        let proposed: Result<Release, Error> =
+            self.hosting(caller, "propose_release", (args,)).unwrap();
+        proposed.unwrap()
+    }
+
+    /// A release as it is certified.
+    fn release(&self, id: u64) -> Release {
+        let path = path(RELEASES, &release_key(id));
+        let witness = self.certified(self.canister, vec![path.clone()]);
+        let ReleaseRecord::V1(release) = witness.value(&path).unwrap();
+        release
+    }
+
+    /// Lets time pass until a release has ended.
+    fn settled(&self, id: u64) -> Release {
+        let began = Instant::now();
+        loop {
+            let release = self.release(id);
+            if !matches!(release.state, ReleaseState::Running { .. }) {
+                return release;
+            }
+            assert!(began.elapsed() < PATIENCE, "{release:?}");
+            self.pass(Duration::from_secs(2));
+        }
+    }
+
+    fn released(&self, caller: &str, module: &[u8], canister: Principal) -> Release {
+        let release = self.propose(caller, module, canister);
+        self.settled(release.id)
+    }
+
+    /// An app of Ayesha's with a canister that runs a counter of version 1, at 3.
+    fn with_counter() -> (Self, Principal) {
+        let host = Self::new();
+        host.create_app("ayesha", "kisan").unwrap();
+        let canister = host.create("ayesha").unwrap().canister_id;
+        assert!(live(&host.released("ayesha", &good(1), canister)));
+        for _ in 0..3 {
+            host.increment(canister);
+        }
+        (host, canister)
+    }
+
+    fn increment(&self, canister: Principal) {
+        let anybody = Principal::anonymous();
+        self.pic
+            .update_call(canister, anybody, "increment", vec![])
+            .unwrap();
+    }
+
+    /// Has it keep a call open for some rounds, so that it does not stop at once.
+    fn occupied(&self, canister: Principal) {
+        let anybody = Principal::anonymous();
+        self.pic
+            .submit_call(canister, anybody, "slow", vec![])
+            .unwrap();
+        self.pic.tick();
+    }
+
+    /// Version and count.
+    fn counts(&self, canister: Principal) -> (u8, u32) {
+        let anybody = Principal::anonymous();
+        let query = |method| {
+            self.pic
+                .query_call(canister, anybody, method, vec![])
+                .unwrap()
+        };
+        let count = query("count").try_into().unwrap();
+        (query("version")[0], u32::from_le_bytes(count))
+    }
+
+    fn snapshots(&self, canister: Principal) -> usize {
+        let sender = Some(self.canister);
+        let listed = self.pic.list_canister_snapshots(canister, sender);
+        listed.unwrap().len()
+    }
+
+    fn upgrade_hosting(&self, module: Vec<u8>) {
+        self.stop(self.canister);
+        let args = Encode!().unwrap();
+        self.pic
+            .upgrade_canister(self.canister, module, args, Some(CONTROLLER))
+            .unwrap();
+        self.start(self.canister);
+        self.confirm(self.canister);
+    }
+}
+
+#[test]
+fn releases_go_live_undo_themselves_and_are_rolled_back() {
+    let (host, canister) = Host::with_counter();
+    assert_eq!(host.counts(canister), (1, 3));
+
+    // Its installation traps.
+    let refused = host.released("ayesha", &counter(2, "unreachable", ""), canister);
+    assert_eq!(ended(&refused), Ended::Refused(Failure::NotInstalled));
+    assert_eq!(host.counts(canister), (1, 3));
+    // It comes up, has lost the count, and is not well.
+    let restored = host.released("ayesha", &unwell(3), canister);
+    assert_eq!(ended(&restored), Ended::Restored(Failure::Unhealthy));
+    assert_eq!(host.counts(canister), (1, 3));
+    // It is no module at all.
+    let nonsense = host.released("ayesha", b"not a module", canister);
+    assert_eq!(ended(&nonsense), Ended::Refused(Failure::NotInstalled));
+    let said: Result<Option<String>, Error> = host.query(
+        host.canister,
+        key("ayesha"),
+        "release_message",
+        (nonsense.id,),
+    );
+    assert!(said.unwrap().is_some());
+
+    let second = host.released("ayesha", &good(4), canister);
+    assert!(live(&second));
+    assert_eq!(second.replaced, Some(hash(&good(1))));
+    host.increment(canister);
+    assert_eq!(host.counts(canister), (4, 4));
+    let args = RollBackArgs { canister, to: None };
+    let back: Result<Release, Error> = host.hosting("ayesha", "roll_back", (args,)).unwrap();
+    assert!(live(&host.settled(back.unwrap().id)));
+    // The module of before, the memory of today.
+    assert_eq!(host.counts(canister), (1, 4));
+
+    let hosted = host.hosted(canister);
+    assert_eq!(hosted.module_hash, Some(hash(&good(1))));
+    assert_eq!(hosted.release_before, Some(second.id));
+    assert_eq!(host.snapshots(canister), 0);
+}
+
+#[test]
+fn an_agency_releases_with_two_persons_and_nobody_passes_them_over() {
+    let host = Host::new();
+    let tax = host.create_app("bilal", "tax").unwrap();
+    let chosen: Result<indus_api::hosting::App, Error> =
+        host.hosting("bilal", "choose_app", (tax.id,)).unwrap();
+    chosen.unwrap();
+    let canister = host.create("bilal").unwrap().canister_id;
+    host.official(key("sana"), APP_APPROVER);
+    let module = good(1);
+    let directly =
+        host.pic
+            .reinstall_canister(canister, module.clone(), vec![], Some(key("bilal")));
+    assert!(directly.is_err());
+
+    let proposed = host.propose("bilal", &module, canister);
+    assert_eq!(proposed.state, ReleaseState::Proposed);
+    let approval = ApproveReleaseArgs {
+        release: proposed.id,
+        module_hash: proposed.module_hash.clone(),
+        argument_hash: proposed.argument_hash.clone(),
+    };
+    let approve = |caller: &str| -> Result<Release, Error> {
+        host.hosting(caller, "approve_release", (approval.clone(),))
+            .unwrap()
+    };
+    assert!(matches!(approve("bilal"), Err(Error::Unauthorized { .. })));
+    assert!(matches!(approve("ayesha"), Err(Error::Unauthorized { .. })));
+    approve("sana").unwrap();
+    let release = host.settled(proposed.id);
+    assert!(live(&release));
+    assert_eq!(release.approved_by, Some(host.person(key("sana"))));
+    assert_eq!(host.counts(canister), (1, 0));
+
+    // Somebody else controls it: nothing is installed.
+    let both = vec![host.canister, key("bilal")];
+    host.pic
+        .set_controllers(canister, Some(host.canister), both)
+        .unwrap();
+    let proposed = host.propose("bilal", &good(2), canister);
+    let approval = ApproveReleaseArgs {
+        release: proposed.id,
+        module_hash: proposed.module_hash,
+        argument_hash: proposed.argument_hash,
+    };
+    let approved: Result<Release, Error> = host
+        .hosting("sana", "approve_release", (approval,))
+        .unwrap();
+    let release = host.settled(approved.unwrap().id);
+    assert_eq!(ended(&release), Ended::Refused(Failure::ForeignControllers));
+    assert_eq!(host.counts(canister), (1, 0));
+}
+
+#[test]
+fn a_canister_that_cant_be_released_to_is_left_alone() {
+    let (host, canister) = Host::with_counter();
+    // It keeps calls open.
+    host.pic
+        .submit_call(canister, Principal::anonymous(), "busy", vec![])
+        .unwrap();
+    host.pic.tick();
+    let busy = host.released("ayesha", &good(2), canister);
+    assert_eq!(ended(&busy), Ended::Refused(Failure::NotStopped));
+    assert_eq!(host.counts(canister), (1, 3));
+
+    // It is not ours any more.
+    let other = host.create("ayesha").unwrap().canister_id;
+    host.pic
+        .set_controllers(other, Some(host.canister), vec![key("ayesha")])
+        .unwrap();
+    let foreign = host.released("ayesha", &good(1), other);
+    assert_eq!(ended(&foreign), Ended::Refused(Failure::NotControlled));
+
+    // It is no more.
+    let gone = host.create("ayesha").unwrap().canister_id;
+    host.pic.stop_canister(gone, Some(host.canister)).unwrap();
+    host.pic.delete_canister(gone, Some(host.canister)).unwrap();
+    let deleted = host.released("ayesha", &good(1), gone);
+    assert_eq!(ended(&deleted), Ended::Refused(Failure::NotControlled));
+}
+
+#[test]
+fn a_stopped_canister_comes_up_with_its_release_and_stays_stopped_without() {
+    let (host, canister) = Host::with_counter();
+    host.pic
+        .stop_canister(canister, Some(host.canister))
+        .unwrap();
+    let restored = host.released("ayesha", &unwell(2), canister);
+    assert_eq!(ended(&restored), Ended::Restored(Failure::Unhealthy));
+    let status = host.pic.canister_status(canister, Some(host.canister));
+    let status = status.unwrap().status;
+    assert_eq!(format!("{status:?}"), "Stopped");
+    assert!(live(&host.released("ayesha", &good(3), canister)));
+    assert_eq!(host.counts(canister), (3, 3));
+}
+
+#[test]
+fn a_new_module_that_never_answers_is_put_back() {
+    let (host, canister) = Host::with_counter();
+    // Its check keeps itself busy for ever, so that it can't be stopped either.
+    let busy = counter(2, "", "(call $busy)");
+    let restored = host.released("ayesha", &busy, canister);
+    assert_eq!(ended(&restored), Ended::Restored(Failure::Unhealthy));
+    assert_eq!(host.counts(canister), (1, 3));
+    host.increment(canister);
+    assert_eq!(host.counts(canister), (1, 4));
+    assert_eq!(host.snapshots(canister), 0);
+}
+
+#[test]
+fn a_canister_without_cycles_for_it_goes_on_as_it_is() {
+    let (host, canister) = Host::with_counter();
+    // Nothing more can be paid for but what it is.
+    let freeze = 50_000_000_000_000_000_u64;
+    let settings = pocket_ic::CanisterSettings {
+        freezing_threshold: Some(freeze.into()),
+        ..Default::default()
+    };
+    host.pic
+        .update_canister_settings(canister, Some(host.canister), settings)
+        .unwrap();
+    let refused = host.released("ayesha", &good(2), canister);
+    assert!(matches!(ended(&refused), Ended::Refused(_)), "{refused:?}");
+    let settings = pocket_ic::CanisterSettings {
+        freezing_threshold: Some(2_592_000_u64.into()),
+        ..Default::default()
+    };
+    host.pic
+        .update_canister_settings(canister, Some(host.canister), settings)
+        .unwrap();
+    assert_eq!(host.counts(canister), (1, 3));
+}
+
+#[test]
+fn app_hosting_is_upgraded_while_it_waits_for_any_step() {
+    let (host, canister) = Host::with_counter();
+    let mut interrupted = 0;
+    for rounds in 0..12 {
+        let version = 10 + rounds;
+        let bad = rounds % 3 == 2;
+        let module = if bad {
+            unwell(version)
+        } else {
+            thorough(version)
+        };
+        let before = host.counts(canister);
+        host.occupied(canister);
+        let release = host.propose("ayesha", &module, canister);
+        for _ in 0..rounds {
+            host.pic.tick();
+        }
+        let state = host.release(release.id).state;
+        interrupted += u32::from(matches!(state, ReleaseState::Running { .. }));
+        host.upgrade_hosting(app_hosting_module());
+        let release = host.settled(release.id);
+        if bad {
+            assert_eq!(ended(&release), Ended::Restored(Failure::Unhealthy));
+            assert_eq!(host.counts(canister), before);
+        } else {
+            assert!(live(&release), "{rounds}: {release:?}");
+            assert_eq!(host.counts(canister), (version, before.1));
+        }
+        assert_eq!(host.snapshots(canister), 0);
+    }
+    assert!(interrupted > 3, "only {interrupted} were under way");
+}
+
+#[test]
+fn whatever_answer_app_hosting_loses_the_release_ends_well() {
+    let (host, canister) = Host::with_counter();
+    to_hour(&host, false);
+    host.upgrade_hosting(trapping(&app_hosting_module(), TrapsAt::Answer));
+    for rounds in 0..8 {
+        let version = 20 + rounds;
+        let before = host.counts(canister);
+        host.occupied(canister);
+        let release = host.propose("ayesha", &thorough(version), canister);
+        for _ in 0..rounds {
+            host.pic.tick();
+        }
+        // What is answered now is lost.
+        to_hour(&host, true);
+        to_hour(&host, false);
+        let release = host.settled(release.id);
+        match ended(&release) {
+            Ended::Live => assert_eq!(host.counts(canister), (version, before.1)),
+            // Hours pass here: its check was not answered in time.
+            Ended::Restored(Failure::Unhealthy) => assert_eq!(host.counts(canister), before),
+            other => panic!("{rounds}: {other:?}"),
+        }
+        assert_eq!(host.snapshots(canister), 0);
+    }
+}
+
+/// The same code (not compressed) under another hash.
+fn labelled(module: &[u8], label: u8) -> Vec<u8> {
+    let mut wasm = Vec::new();
+    GzDecoder::new(module).read_to_end(&mut wasm).unwrap();
+    // WebAssembly core specification, "Custom Section": id 0, size, name.
+    wasm.extend([0, 3, 1, b'v', label]);
+    wasm
+}
+
+impl Host {
+    /// Has the license manager declared, and controlled by app_hosting too.
+    fn orchestrates(&self) {
+        recorded(self);
+        self.pic
+            .set_controllers(
+                self.license_manager,
+                Some(CONTROLLER),
+                vec![CONTROLLER, self.canister],
+            )
+            .unwrap();
+        self.decided(Action::RecordCanister(CanisterProfile {
+            canister: self.license_manager,
+            organisation: self.organisation,
+            name: "license-manager".into(),
+            module_hash: None,
+            data_class: DataClass::Official,
+        }));
+    }
+
+    /// An upgrade of the license manager that the governors decided, uploaded.
+    fn ordered(&self, from: &[u8], to: &[u8]) -> u64 {
+        let order = UpgradeOrder {
+            canister: self.license_manager,
+            module_hash: hash(to),
+            argument_hash: hash(&Encode!().unwrap()),
+            previous_hash: hash(from),
+            source_commit: "0".repeat(40),
+            version: "0.1.0".into(),
+        };
+        let proposal = self.decided(Action::Upgrade(order)).id;
+        self.upload(governor(2), ReleaseOf::Upgrade { proposal }, to);
+        proposal
+    }
+
+    fn carry_out(&self, caller: Principal, proposal: u64) -> Result<Release, Error> {
+        let args = CarryOutArgs {
+            proposal,
+            argument: ByteBuf::from(Encode!().unwrap()),
+        };
+        self.update(self.canister, caller, "carry_out", (args,))
+            .unwrap()
+    }
+}
+
+#[test]
+fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
+    let host = Host::new();
+    host.orchestrates();
+    let opened: Result<indus_api::licences::Round, Error> =
+        host.licences(key("officer"), "open_round", (round(&host),));
+    opened.unwrap();
+    let applicants: Vec<String> = (0..40).map(|n| format!("applicant {n}")).collect();
+    for name in &applicants {
+        host.person(key(name));
+    }
+
+    let running = host.module(host.license_manager);
+    let next = labelled(&running, 1);
+    let proposal = host.ordered(&running, &next);
+    assert!(matches!(
+        host.carry_out(key("anybody"), proposal),
+        Err(Error::Unauthorized { .. })
+    ));
+    let release = host.carry_out(governor(1), proposal).unwrap();
+    // Meanwhile people apply; some are refused while it is stopped or in maintenance.
+    let mut acknowledged = Vec::new();
+    for name in &applicants {
+        let args = (application(name),);
+        let answer = host.update::<Result<Application, Error>>(
+            host.license_manager,
+            key(name),
+            "apply",
+            args,
+        );
+        if let Ok(Ok(applied)) = answer {
+            acknowledged.push((name, applied));
+        }
+        host.pic.tick();
+    }
+    let release = host.settled(release.id);
+    assert!(live(&release));
+    assert_eq!(host.carry_out(governor(2), proposal).unwrap(), release);
+    assert!(!host.service_info(host.license_manager).maintenance);
+    for (name, applied) in &acknowledged {
+        let again: Application = host
+            .licences(key(name), "apply", (application(name),))
+            .unwrap();
+        assert_eq!(&again, applied);
+    }
+    assert!(!acknowledged.is_empty());
+
+    // One that takes the state and answers nothing is put back.
+    let before = host.roots(host.license_manager);
+    let bad = wat::parse_str(
+        r#"(module
+            (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
+            (memory 1)
+            (func (export "canister_post_upgrade")
+                (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))"#,
+    )
+    .unwrap();
+    let proposal = host.ordered(&next, &bad);
+    let release = host.carry_out(governor(1), proposal).unwrap();
+    let release = host.settled(release.id);
+    assert_eq!(ended(&release), Ended::Restored(Failure::Unhealthy));
+    assert_eq!(host.roots(host.license_manager), before);
+    // And may be tried again, with the same end.
+    let again = host.carry_out(governor(1), proposal).unwrap();
+    assert_ne!(again.id, release.id);
+    let again = host.settled(again.id);
+    assert_eq!(ended(&again), Ended::Restored(Failure::Unhealthy));
+}
+
+#[test]
+fn an_order_for_another_module_or_for_app_hosting_itself_is_not_carried_out() {
+    let host = Host::new();
+    host.orchestrates();
+    let running = host.module(host.license_manager);
+    let next = labelled(&running, 1);
+    // The governors had another one in mind.
+    let proposal = host.ordered(&next, &labelled(&running, 2));
+    let release = host.carry_out(governor(1), proposal).unwrap();
+    let release = host.settled(release.id);
+    assert_eq!(ended(&release), Ended::Refused(Failure::OtherModule));
+
+    let order = UpgradeOrder {
+        canister: host.canister,
+        module_hash: hash(&next),
+        argument_hash: hash(&Encode!().unwrap()),
+        previous_hash: hash(&app_hosting_module()),
+        source_commit: "0".repeat(40),
+        version: "0.1.0".into(),
+    };
+    let proposal = host.decided(Action::Upgrade(order)).id;
+    assert!(matches!(
+        host.carry_out(governor(1), proposal),
+        Err(Error::Invalid { .. })
+    ));
+    // What is no upgrade is none.
+    assert!(matches!(
+        host.carry_out(governor(1), 1),
+        Err(Error::NotFound { .. })
+    ));
+}
