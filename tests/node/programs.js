@@ -1,9 +1,9 @@
 // The programs under test, as cargo has built them, and the canister that they run.
 
-import { spawn, execFileSync } from 'node:child_process';
+import { spawn, spawnSync, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const RELEASE = resolve(import.meta.dirname, '../../target/release');
@@ -38,6 +38,15 @@ export async function verifierModule() {
   return (await import(path)).default;
 }
 
+/** An example's module; what must be built if it isn't there. */
+export function exampleModule(name) {
+  const path = resolve(import.meta.dirname, '../../target/examples', `${name}.wasm`);
+  if (!existsSync(path)) {
+    throw new Error(`there is no ${path}: scripts/build-examples`);
+  }
+  return new Uint8Array(readFileSync(path));
+}
+
 /** A folder that is gone when the test has ended. */
 export function folder(test) {
   const path = mkdtempSync(join(tmpdir(), 'node-clients-'));
@@ -45,12 +54,16 @@ export function folder(test) {
   return path;
 }
 
-/** The counter as a module. */
-export function counterModule(test) {
-  const module = join(folder(test), 'counter.wasm');
-  execFileSync(program('examples/assemble'), [resolve(import.meta.dirname, 'counter.wat'), module]);
+/** A module from its text, in a file. */
+export function assemble(test, text) {
+  const module = join(folder(test), 'module.wasm');
+  execFileSync(program('examples/assemble'), [text, module]);
   return new Uint8Array(readFileSync(module));
 }
+
+/** The counter as a module. */
+export const counterModule = (test) =>
+  assemble(test, resolve(import.meta.dirname, 'counter.wat'));
 
 /** Starts a fresh localnet, and says what a client must know of it. */
 export async function localnet(test) {
@@ -76,6 +89,52 @@ export async function localnet(test) {
     rootKey: new Uint8Array(Buffer.from(root_key, 'hex')),
     anyCanister: default_effective_canister_id,
   };
+}
+
+/** Starts an HTTP gateway before a network: its port. */
+export async function gateway(test, network) {
+  const port = join(folder(test), 'port');
+  const server = spawn(program('pocket-ic'), ['--port-file', port], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => server.on('exit', resolve));
+  test.after(async () => {
+    server.kill();
+    await ended;
+  });
+  const written = () => existsSync(port) && readFileSync(port, 'utf8').endsWith('\n');
+  for (let waited = 0; !written(); waited += 20) {
+    if (waited >= PATIENCE_MS || server.exitCode !== null) {
+      throw new Error('pocket-ic does not start');
+    }
+    await sleep(20);
+  }
+  const response = await fetch(`http://127.0.0.1:${readFileSync(port, 'utf8').trim()}/http_gateway`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ forward_to: { Replica: network.host } }),
+  });
+  const created = await response.json();
+  if (!created.Created) {
+    throw new Error(`no gateway: ${JSON.stringify(created)}`);
+  }
+  return created.Created.port;
+}
+
+/** The PATH, with the icp that npm has installed in front. */
+export function pathWithIcp() {
+  const installed = resolve(
+    import.meta.dirname,
+    'node_modules/@icp-sdk/icp-cli-linux-x64/bin/icp',
+  );
+  const path = process.env.PATH;
+  return existsSync(installed) ? `${dirname(installed)}${delimiter}${path}` : path;
+}
+
+/** A browser that can be told what to do by its arguments, or nothing. */
+export function chromium() {
+  const names = process.env.CHROMIUM
+    ? [process.env.CHROMIUM]
+    : ['chromium', 'chromium-browser', 'google-chrome'];
+  return names.find((name) => spawnSync(name, ['--version']).status === 0);
 }
 
 /** Candid interface of the counter, for either version of the library. */
