@@ -1,6 +1,6 @@
 // Uploads a folder to an asset canister: node upload.mjs FOLDER, as a `sync` step of icp-cli, which says which canister it is.
 //
-// It speaks to the canister through `icp canister call`, so the identity stays with icp-cli: the default one, or that of ICP_IDENTITY_NAME.
+// It speaks to the canister through `icp canister call`, so the identity stays with icp-cli: the default one, or that of UPLOAD_IDENTITY.
 // All files go into one batch. It replaces what was there in one message: visitors see the whole old site or the whole new one.
 
 import { execFileSync } from 'node:child_process';
@@ -36,7 +36,7 @@ const HEADERS = [
 ];
 
 const [folder] = process.argv.slice(2);
-const { ICP_CLI_CID: canister, ICP_CLI_ENVIRONMENT: environment, ICP_IDENTITY_NAME: identity } = process.env;
+const { ICP_CLI_CID: canister, ICP_CLI_ENVIRONMENT: environment, UPLOAD_IDENTITY: identity } = process.env;
 if (!folder || !canister || !environment) {
   console.error('upload.mjs FOLDER is a step of `icp sync` (or set ICP_CLI_CID and ICP_CLI_ENVIRONMENT)');
   process.exit(2);

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { Principal } from '@icp-sdk/core/principal';
+
 const RELEASE = resolve(import.meta.dirname, '../../target/release');
 
 /** How long a server may take until it listens. */
@@ -86,13 +88,14 @@ export async function localnet(test) {
   );
   return {
     host: `http://127.0.0.1:${gateway_port}`,
+    port: gateway_port,
     rootKey: new Uint8Array(Buffer.from(root_key, 'hex')),
     anyCanister: default_effective_canister_id,
   };
 }
 
-/** Starts an HTTP gateway before a network: its port. */
-export async function gateway(test, network) {
+/** Starts a subnet of type `cloud_engine`, on which `admin` creates canisters, and says what a client must know of it. */
+export async function engine(test, admin) {
   const port = join(folder(test), 'port');
   const server = spawn(program('pocket-ic'), ['--port-file', port], { stdio: 'ignore' });
   const ended = new Promise((resolve) => server.on('exit', resolve));
@@ -107,16 +110,41 @@ export async function gateway(test, network) {
     }
     await sleep(20);
   }
-  const response = await fetch(`http://127.0.0.1:${readFileSync(port, 'utf8').trim()}/http_gateway`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ forward_to: { Replica: network.host } }),
+  const post = async (path, body) => {
+    const url = `http://127.0.0.1:${readFileSync(port, 'utf8').trim()}${path}`;
+    const headers = { 'Content-Type': 'application/json' };
+    const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+    if (!response.ok) {
+      throw new Error(`${path}: ${await response.text()}`);
+    }
+    return response.json();
+  };
+  const base64 = (principal) => Buffer.from(principal.toUint8Array()).toString('base64');
+  const subnets = { system: [], application: [], verified_application: [] };
+  const settings = {
+    state_config: 'New',
+    instruction_config: 'Production',
+    subnet_admins: [{ principal_id: base64(admin) }],
+    cost_schedule: 'Free',
+  };
+  const { Created } = await post('/instances', {
+    subnet_config_set: { ...subnets, cloud_engine: [settings] },
+    http_gateway_config: {},
+    initial_time: { AutoProgress: {} },
   });
-  const created = await response.json();
-  if (!created.Created) {
-    throw new Error(`no gateway: ${JSON.stringify(created)}`);
-  }
-  return created.Created.port;
+  const [[subnet, { canister_ranges }]] = Object.entries(Created.topology.subnet_configs);
+  const subnet_id = base64(Principal.fromText(subnet));
+  const gateway = Created.http_gateway_info.port;
+  return {
+    host: `http://127.0.0.1:${gateway}`,
+    port: gateway,
+    rootKey: new Uint8Array(
+      await post(`/instances/${Created.instance_id}/read/pub_key`, { subnet_id }),
+    ),
+    subnet,
+    // No canister has this id for a long time.
+    nobody: Principal.fromUint8Array(Buffer.from(canister_ranges[0].end.canister_id, 'base64')),
+  };
 }
 
 /** The PATH, with the icp that npm has installed in front. */

@@ -25,9 +25,9 @@ import { Principal } from '@icp-sdk/core/principal';
 import {
   assemble,
   chromium,
+  engine,
   exampleModule,
   folder,
-  gateway,
   localnet,
   pathWithIcp,
 } from './programs.js';
@@ -85,13 +85,14 @@ const another = (module) => Buffer.concat([module, Buffer.from([0, 2, 1, 0x78])]
 
 /** A founder with a key, a project and a network to deploy it to. */
 class Founder {
-  constructor(network, project) {
-    this.network = network;
+  identity = Ed25519KeyIdentity.generate();
+
+  constructor(project) {
     this.project = project;
-    this.identity = Ed25519KeyIdentity.generate();
   }
 
-  static async start(t) {
+  /** `network` makes one for the founder's identity. */
+  static async start(t, network) {
     const root = folder(t);
     // The manifest finds the modules where they are in the repository.
     const project = join(root, 'examples/kisan');
@@ -103,9 +104,9 @@ class Founder {
     for (const name of ['icp.yaml', 'upload.mjs', 'assets.did', 'site']) {
       cpSync(join(KISAN, name), join(project, name), { recursive: true });
     }
-    const network = await localnet(t);
-    const founder = new Founder(network, project);
-    const key = Buffer.from(network.rootKey).toString('hex');
+    const founder = new Founder(project);
+    founder.network = await network(founder.identity.getPrincipal());
+    const key = Buffer.from(founder.network.rootKey).toString('hex');
     appendFileSync(
       join(project, 'icp.yaml'),
       `  - name: motoko
@@ -116,7 +117,7 @@ class Founder {
 networks:
   - name: pk
     mode: connected
-    url: ${network.host}
+    url: ${founder.network.host}
     root-key: ${key}
 environments:
   - name: pk
@@ -140,6 +141,10 @@ environments:
       XDG_DATA_HOME: join(home, 'data'),
       DO_NOT_TRACK: '1',
     };
+    if (this.network?.nobody) {
+      // As if no operator were registered for the subnet: icp then asks the subnet itself.
+      env.ENGINE_CANISTER_ID = this.network.nobody.toText();
+    }
     return execFileSync('icp', args, { cwd: this.project, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
@@ -175,8 +180,8 @@ environments:
     return ids;
   }
 
-  deploy(...names) {
-    return this.icp('deploy', ...names, '-e', 'pk', '--no-create', '--yes');
+  deploy(...args) {
+    return this.icp('deploy', ...args, '-e', 'pk', '--yes');
   }
 
   backend(canister, agent = this.agent) {
@@ -227,7 +232,8 @@ async function trade(founder, name, canister) {
 }
 
 test('Kisan is deployed by plain icp, and its site is served with proof', async (t) => {
-  const founder = await Founder.start(t);
+  const founder = await Founder.start(t, () => localnet(t));
+  const { port } = founder.network;
   const { backend, site, motoko } = await founder.link('backend', 'site', 'motoko');
   founder.deploy();
 
@@ -246,7 +252,6 @@ test('Kisan is deployed by plain icp, and its site is served with proof', async 
     await assert.rejects(dropped, /persistence/);
   });
 
-  const port = await gateway(t, founder.network);
   await t.test('every file is answered as it is in the folder, and verified', async () => {
     const files = readdirSync(SITE);
     assert.ok(files.length >= 5);
@@ -316,6 +321,21 @@ test('Kisan is deployed by plain icp, and its site is served with proof', async 
       assert.deepEqual((await get(port, site, path)).body, start, path);
     }
   });
+});
+
+test('on an engine one command creates the canisters, installs them and uploads the site', async (t) => {
+  const founder = await Founder.start(t, (admin) => engine(t, admin));
+  const { subnet, port } = founder.network;
+  founder.deploy('backend', 'site', '--subnet', subnet);
+  const ids = JSON.parse(readFileSync(join(founder.project, '.icp/data/mappings/pk.ids.json')));
+  assert.equal(await founder.backend(ids.backend).health(), true);
+  const start = readFileSync(join(SITE, 'index.html'));
+  assert.deepEqual((await get(port, ids.site, '/')).body, start);
+
+  // The same command upgrades what is there.
+  writeFileSync(join(founder.project, 'site/index.html'), 'again');
+  founder.deploy('backend', 'site', '--subnet', subnet);
+  assert.equal((await get(port, ids.site, '/')).body.toString(), 'again');
 });
 
 /** Text of a module that answers each request with a page, and proves nothing. */
