@@ -218,8 +218,12 @@ async function trade(founder, name, canister) {
   for (const price of [{ crop: 'Wheat', price_pkr: 1n }, ...set]) {
     assert.deepEqual(await backend.set_price(price), { Ok: null });
   }
-  assert.ok('Err' in (await backend.set_price({ crop: '', price_pkr: 1n })));
-  assert.ok('Err' in (await backend.set_price({ crop: 'Rice', price_pkr: 0n })));
+  const refused = async (crop, price_pkr) =>
+    assert.ok('Err' in (await backend.set_price({ crop, price_pkr })), crop);
+  await refused(' ', 1n);
+  await refused('x'.repeat(61), 1n);
+  await refused('Rice', 0n);
+  await refused('Rice', 10_000_001n);
   const stranger = founder.backend(canister, await founder.agentOf(Ed25519KeyIdentity.generate()));
   assert.ok('Err' in (await stranger.set_price({ crop: 'Rice', price_pkr: 1n })));
   assert.deepEqual(await stranger.prices(), set);
