@@ -1,4 +1,4 @@
-//! The server: a network, its executor, and the HTTP interface on a port.
+//! The server: a network, its executor, and the HTTP interface with the sites of canisters on a port.
 
 use std::{
     io,
@@ -9,12 +9,14 @@ use std::{
 
 use candid::Principal;
 use engine::{Network, NetworkConfig, SubnetConfig, SubnetKind};
+use gateway_agent::Agent;
 use thiserror::Error;
 
 use crate::{
     executor::{Executor, wall_clock},
     http::{App, router},
     listener::Listener,
+    pocket::with_sites,
 };
 
 /// Where and what to serve.
@@ -43,6 +45,8 @@ pub enum StartError {
     Network(#[from] engine::SetupError),
     #[error("can't start the thread of the network: {0}")]
     Thread(io::Error),
+    #[error("can't make the gateway: {0}")]
+    Gateway(#[from] gateway_agent::AgentError),
     #[error("the network has stopped")]
     Stopped,
 }
@@ -90,8 +94,12 @@ impl Server {
         let live = executor.go_live(Duration::ZERO).await;
         live.map_err(|_| StartError::Stopped)?;
         let app = App::new(executor.clone());
+        let agent = Agent::builder()
+            .with_url(format!("http://{}", bound.address()))
+            .build()?;
+        agent.set_root_key(identity.root_key.clone());
         Ok(Self {
-            listener: bound.serve(router(app)),
+            listener: bound.serve(with_sites(router(app), agent)),
             identity,
             executor,
         })

@@ -5,7 +5,7 @@
 //! | `/api/…` | the network |
 //! | of a canister: `<id>.<domain>`, `<id>.raw.<domain>`, `?canisterId=<id>`, or a page of one that refers to this | its `http_request`, whose response is verified except at a raw domain |
 //! | `/_/…` otherwise | the network |
-//! | any other | 400 |
+//! | any other | 400, or the network that the gateway is part of |
 //!
 //! The label before the domain may have a name and `--` in front of the id.
 
@@ -23,6 +23,7 @@ use engine::Principal;
 use gateway_agent::Agent;
 use ic_http_gateway::{HttpGatewayClient, HttpGatewayRequestArgs};
 use reqwest::Url;
+use tower_service::Service as _;
 
 use super::{activity::Activity, instances::Instance};
 use crate::http::{cross_origin, whole_body};
@@ -37,6 +38,8 @@ pub(super) enum Backend {
     Instance(Weak<Instance>),
     /// A network elsewhere.
     Elsewhere { client: reqwest::Client, url: Url },
+    /// The network on whose port this gateway is.
+    Here(Router),
 }
 
 impl Backend {
@@ -77,6 +80,12 @@ pub(super) fn router(
         .with_state(server)
 }
 
+/// A network's interface, and the sites of its canisters on the same port: at `<id>.localhost`.
+pub(crate) fn with_sites(interface: Router, agent: Agent) -> Router {
+    let domains = vec![String::from("localhost")];
+    router(Activity::new(), Backend::Here(interface), agent, domains)
+}
+
 async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response {
     let _under_way = server.activity.begin();
     let path = request.uri().path();
@@ -85,7 +94,9 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
     }
     match site(request.uri(), request.headers(), &server.domains) {
         Some(site) => server.visit(site, request).await,
-        None if path.starts_with("/_/") => server.forward(request).await,
+        None if path.starts_with("/_/") || matches!(server.backend, Backend::Here(_)) => {
+            server.forward(request).await
+        }
         None => refuse(
             StatusCode::BAD_REQUEST,
             "which canister is this for? Its id can be a subdomain of this host, or ?canisterId=<id>",
@@ -95,7 +106,7 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
 
 impl Server {
     /// Has the network answer.
-    async fn forward(&self, request: Request) -> Response {
+    async fn forward(&self, mut request: Request) -> Response {
         let path = request.uri().path_and_query();
         let path = path.map_or("/", PathAndQuery::as_str).to_owned();
         match &self.backend {
@@ -106,6 +117,12 @@ impl Server {
             Backend::Elsewhere { client, url } => pass_on(client, url, &path, request)
                 .await
                 .unwrap_or_else(|error| refuse(StatusCode::BAD_GATEWAY, &error.to_string())),
+            Backend::Here(interface) => {
+                // What this router has noted there is not about the other one.
+                request.extensions_mut().clear();
+                let answered = interface.clone().call(request);
+                answered.await.unwrap_or_else(|never| match never {})
+            }
         }
     }
 

@@ -58,6 +58,8 @@ use self::{
 };
 use crate::listener::Listener;
 
+pub(crate) use gateway_server::with_sites;
+
 /// Where to serve.
 #[derive(Clone, Debug)]
 pub struct PocketConfig {
