@@ -125,7 +125,8 @@ pub(crate) async fn deploy(
     Ok(canisters)
 }
 
-/// From now on app_hosting upgrades the others, as the governors decide, and the deployer can't.
+/// From now on app_hosting upgrades the others, as the governors decide. The deployer keeps a way into the two that everything hangs on: who
+/// decides, and who carries out.
 async fn hand_over(deployer: &Deployment, canisters: &Canisters) -> Result<(), UpError> {
     let Canisters {
         registry,
@@ -134,10 +135,12 @@ async fn hand_over(deployer: &Deployment, canisters: &Canisters) -> Result<(), U
         messaging,
         app_hosting,
     } = *canisters;
-    for canister in [identity, license_manager, messaging, registry] {
+    for canister in [identity, license_manager, messaging] {
         deployer
             .set_controllers(canister, vec![app_hosting])
             .await?;
     }
+    let both = vec![app_hosting, deployer.connection().caller()];
+    deployer.set_controllers(registry, both).await?;
     Ok(())
 }

@@ -100,7 +100,7 @@ impl<'a> Machine<'a> {
             .env("XDG_CONFIG_HOME", home.join("config"))
             .env("XDG_DATA_HOME", home.join("data"))
             .env("PATH", path)
-            .env("ICP_IDENTITY_NAME", "founder")
+            .env("UPLOAD_IDENTITY", "founder")
             .env("ENGINE_CANISTER_ID", self.hosting.to_text())
             .stdin(Stdio::null())
             .kill_on_drop(true)
@@ -236,8 +236,8 @@ async fn agency(
     let [developer, approver] = &people[..] else {
         return Err(unexpected(ACT, "there are two persons"));
     };
-    let app = developer.create_app(&named("tax-return", Some(AGENCY)));
-    let app = app.await.map_err(at(ACT))?;
+    let args = named("tax-return", Some(AGENCY));
+    let app = developer.create_app(&args).await.map_err(at(ACT))?;
     developer.choose_app(app.id).await.map_err(at(ACT))?;
     let canister = developer.create_canister().await.map_err(at(ACT))?;
     let proposed = proposed(developer, ReleaseOf::App(app.id), canister, module).await?;

@@ -254,8 +254,9 @@ pub(super) async fn paired_key(
     let second = SuiteCanister::new(connection.signing_as(key), "identity").map_err(at(ACT))?;
     let offered = second.update::<()>("offer_method", &offer).await;
     offered.map_err(at(ACT))?;
-    let confirmed = first.update::<Method>("confirm_method", &key.principal());
-    confirmed.await.map(drop).map_err(at(ACT))
+    let method = key.principal();
+    let confirmed = first.update::<Method>("confirm_method", &method).await;
+    confirmed.map(drop).map_err(at(ACT))
 }
 
 /// A role, offered and accepted.
