@@ -46,7 +46,7 @@ pub enum StartError {
     #[error("can't start the thread of the network: {0}")]
     Thread(io::Error),
     #[error("can't make the gateway: {0}")]
-    Gateway(#[from] gateway_agent::AgentError),
+    Gateway(String),
     #[error("the network has stopped")]
     Stopped,
 }
@@ -96,7 +96,8 @@ impl Server {
         let app = App::new(executor.clone());
         let agent = Agent::builder()
             .with_url(format!("http://{}", bound.address()))
-            .build()?;
+            .build()
+            .map_err(|error| StartError::Gateway(error.to_string()))?;
         agent.set_root_key(identity.root_key.clone());
         Ok(Self {
             listener: bound.serve(with_sites(router(app), agent)),
