@@ -6,9 +6,8 @@ use candid::Principal;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use indus_api::identity::{Person, person_key};
 use indus_api::registry::{Action, Drift, UpgradeOrder};
-use indus_client::{AuditedCanister, Connection, HostingClient, ModuleHash, SuiteCanister};
+use indus_client::{AuditedCanister, Connection, HostingClient, ModuleHash};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -99,10 +98,8 @@ async fn under_load(
         return Err(unexpected(ACT, "the upgrade did not go live"));
     }
     inventory::expect(council, canister, Drift::Match).await?;
-    let identity = SuiteCanister::new(stage.connection.clone(), "identity").map_err(at(ACT))?;
-    for person in &acknowledged {
-        let found = identity.record::<Person>(&person_key(*person)).await;
-        if found.map_err(at(ACT))?.value.is_none() {
+    for (device, person) in &acknowledged {
+        if !device.is_known(*person).await? {
             return Err(unexpected(ACT, format!("person {person} was lost")));
         }
     }
@@ -118,11 +115,11 @@ async fn under_load(
 async fn registering(
     connection: Connection,
     mut over: watch::Receiver<bool>,
-) -> (Vec<Principal>, usize) {
+) -> (Vec<(Device, Principal)>, usize) {
     let (mut acknowledged, mut refused) = (Vec::new(), 0);
     while !*over.borrow_and_update() {
         match Device::registered(&connection).await {
-            Ok((_, person)) => acknowledged.push(person),
+            Ok(registered) => acknowledged.push(registered),
             Err(_) => refused += 1,
         }
     }
