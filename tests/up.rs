@@ -4,7 +4,7 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use end_to_end::{Run, processes_with, signal, wait_until};
+use end_to_end::{Run, icp, processes_with, signal, wait_until};
 use indus_client::TrustFile;
 
 /// Where a run can be interrupted: the beginning of a line that shows how far it is.
@@ -52,9 +52,11 @@ fn every_organisation_is_registered_and_verified() {
 
 #[test]
 fn the_first_days_of_a_subnet_are_played_and_audited() {
-    let mut run = Run::start(&["--once", "--applicants", "60"]);
+    let icp = icp();
+    let icp = icp.to_str().unwrap();
+    let mut run = Run::start(&["--once", "--applicants", "60", "--icp", icp]);
     for line in [
-        "inventory:     4 canisters of the suite declared",
+        "inventory:     5 canisters of the suite declared",
         "sites:         8 sites, 13 nodes of 6 operators (illustrative",
         "residency:     policy decided by 4 of 5; moving isb-1 to AE refused before anybody voted: ",
         "service:       licence-entitlements published; access of organisation ",
@@ -68,8 +70,12 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         "stranger:      refused: not authorized: needs a member of the conversation",
         "log verified:  conversation 1, ",
         "alarm:         a node left out entry ",
+        "app:           kisan, deployed by plain icp: a back end (",
+        "releases:      of ",
+        "agency:        organisation 4 released to ",
         "upgraded:      ",
         "restored:      a bad upgrade ",
+        "audited:       app_hosting ",
         "audited:       identity ",
         "audited:       license_manager ",
         "audited:       messaging ",
@@ -80,7 +86,7 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         run.read_until(line);
     }
     let trust = TrustFile::load(&run.folder().join("trust.json")).unwrap();
-    assert_eq!(trust.canisters.len(), 4);
+    assert_eq!(trust.canisters.len(), 5);
     let (status, _, stderr) = run.end();
     assert!(status.success(), "{stderr}");
 }

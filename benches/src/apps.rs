@@ -24,7 +24,9 @@ use indus_api::licences::{
 use indus_api::registry::DataClass;
 use indus_client::{Key, TrustFile};
 use indus_verify::RootKey;
-use pocket_ic::common::rest::{ExtendedSubnetConfigSet, SubnetConfig, SubnetKind, SubnetSpec};
+use pocket_ic::common::rest::{
+    CanisterCyclesCostSchedule, ExtendedSubnetConfigSet, SubnetConfig, SubnetKind, SubnetSpec,
+};
 use pocket_ic::{PocketIc, PocketIcBuilder};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -142,7 +144,9 @@ impl Founder {
         let server = Server::start(cache)?;
         let seed = [26; 32];
         let key = Key::from_seed(&seed);
-        let engine = SubnetSpec::default().with_subnet_admins(vec![key.principal()]);
+        let engine = SubnetSpec::default()
+            .with_cost_schedule(CanisterCyclesCostSchedule::Free)
+            .with_subnet_admins(vec![key.principal()]);
         let config = ExtendedSubnetConfigSet {
             nns: Some(SubnetSpec::default()),
             cloud_engine: vec![engine],

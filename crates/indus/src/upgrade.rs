@@ -7,12 +7,13 @@
 //!
 //! Invariants
 //! - Nothing is uploaded whose hash is not in an executed proposal that the subnet certifies.
+//! - What went live goes on with the certified log of what was there before.
 //! - It can be asked for again: what runs is followed, what went live is not done twice.
 
 use candid::Principal;
 use indus_api::hosting::{CarryOutArgs, Ended, ReleaseOf, ReleaseState};
 use indus_api::registry::{Action, ProposalState, UpgradeOrder};
-use indus_client::{ClientError, HostingClient, ModuleHash, RegistryClient};
+use indus_client::{AuditedCanister, ClientError, HostingClient, ModuleHash, RegistryClient};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -73,6 +74,9 @@ pub(crate) async fn carry_out(
     if order.canister == hosting.canister().canister() {
         return Err(UpgradeError::Itself(order.canister));
     }
+    let audited = AuditedCanister::new(hosting.canister().connection().clone(), order.canister);
+    // What does not answer may be what is to be mended.
+    let before = audited.head().await.ok();
     let of = ReleaseOf::Upgrade { proposal };
     hosting.upload(of, &upgrade.module).await?;
     let args = CarryOutArgs {
@@ -90,7 +94,13 @@ pub(crate) async fn carry_out(
     Ok(match release.state {
         ReleaseState::Ended {
             how: Ended::Live, ..
-        } => Outcome::Live,
+        } => {
+            if let Some(before) = before {
+                let after = audited.head().await?;
+                audited.prove_consistency(&before.head, &after.head).await?;
+            }
+            Outcome::Live
+        }
         ReleaseState::Ended { how, .. } => Outcome::NotLive {
             reason: app::ended(how),
         },
