@@ -76,6 +76,15 @@ pub fn app_hosting_module() -> Vec<u8> {
     module("app_hosting", "scripts/build")
 }
 
+/// An example app's module.
+pub fn example_module(name: &str) -> Vec<u8> {
+    let path = project()
+        .join("target/examples")
+        .join(format!("{name}.wasm"));
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}: scripts/build-examples", path.display()))
+}
+
 /// The module of messaging.
 pub fn messaging_module() -> Vec<u8> {
     module("messaging", "scripts/build")

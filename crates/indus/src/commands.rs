@@ -9,6 +9,7 @@ pub(crate) mod canister;
 pub(crate) mod commitment;
 mod committed;
 pub(crate) mod credential;
+pub(crate) mod deploy;
 pub(crate) mod key;
 pub(crate) mod licence;
 pub(crate) mod msg;

@@ -55,6 +55,7 @@ struct Arguments {
 enum Command {
     #[command(args_override_self = true)]
     Up(up::Options),
+    Deploy(commands::deploy::Command),
     Prove(prove::Options),
     Verify(verify::Options),
     #[command(subcommand)]
@@ -96,6 +97,9 @@ fn main() -> ExitCode {
         Command::Up(options) => runtime
             .block_on(up::up(options, &mut console))
             .map_err(|error| (error.exit_code(), error.to_string())),
+        Command::Deploy(command) => {
+            ended(runtime.block_on(commands::deploy::deploy(command, &mut console)))
+        }
         Command::Prove(options) => ended(runtime.block_on(prove::prove(options, &mut console))),
         Command::Audit(command) => ended(runtime.block_on(audit::audit(command, &mut console))),
         Command::Key(command) => ended(commands::key::key(&command, &mut console)),

@@ -37,7 +37,7 @@ use crate::readback;
 use crate::registration::{self, Registered, RegistrationError};
 use crate::signals::{Signal, Signals};
 use crate::sites::{Sites, SitesError};
-use crate::suite::{self, Modules};
+use crate::suite::{self, Beginning, Canisters, Modules, SuiteError};
 use crate::summary::{self, Costs};
 use crate::tour::{self, Stage, Tools, TourError};
 use crate::whole::{self, WholeError};
@@ -93,8 +93,10 @@ pub(crate) enum UpError {
     Signals(io::Error),
     #[error("{step} ended abnormally: {reason}")]
     Aborted { step: &'static str, reason: String },
-    #[error("no module: {}: {reason}; scripts/build makes it", path.display())]
-    Module { path: PathBuf, reason: io::Error },
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    #[error("controlled by others than should be: {0}")]
+    Control(String),
     #[error("not there: {}: {reason}", path.display())]
     Tool { path: PathBuf, reason: io::Error },
     #[error("nobody holds a seat who could deploy an app")]
@@ -106,7 +108,7 @@ pub(crate) enum UpError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("registry's arguments can't be encoded: {0}")]
-    Arguments(candid::Error),
+    Arguments(#[from] candid::Error),
     #[error("registering {slug}: {reason}")]
     Registration {
         slug: String,
@@ -301,10 +303,8 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
     let registry = deployment
         .create(status.default_effective_canister_id)
         .await?;
-    let arguments = Encode!(&founders::founding(&governors)).map_err(UpError::Arguments)?;
-    let module = deployment
-        .install(registry, inputs.modules.registry.clone(), arguments)
-        .await?;
+    let arguments = Encode!(&founders::founding(&governors))?;
+    let module = suite::install(&deployment, registry, &inputs.modules.registry, arguments).await?;
     trust.canisters.insert(String::from("registry"), registry);
     trust.save(&inputs.trust_file).map_err(ClientError::from)?;
     console.line(format_args!(
@@ -419,14 +419,29 @@ impl Suite<'_> {
             registered,
         } = self;
         let registry = trust.canister("registry").map_err(ClientError::from)?;
-        let canisters = suite::deploy(
-            deployer,
-            status.default_effective_canister_id,
+        let create = || deployer.create(status.default_effective_canister_id);
+        let canisters = Canisters {
             registry,
-            &inputs.modules,
-            licensing::configuration(inputs.applicants),
-        )
-        .await?;
+            identity: create().await?,
+            license_manager: create().await?,
+            messaging: create().await?,
+            app_hosting: create().await?,
+            lifeline: create().await?,
+        };
+        let beginning = Beginning {
+            founding: founders::founding(governors),
+            seats: Some(licensing::configuration(inputs.applicants)),
+            keepers: governors.iter().map(Key::principal).collect(),
+            threshold: APPROVALS,
+        };
+        suite::deploy(deployer, &canisters, &inputs.modules, &beginning).await?;
+        let controls = suite::controls(deployer, &canisters).await?;
+        if let Some(wrong) = controls.iter().find(|control| !control.is_right) {
+            return Err(UpError::Control(wrong.name.into()));
+        }
+        console.line(
+            "controllers:   of all 6 canisters are canisters of the suite, as the subnet certifies; no key controls any of them",
+        );
         let names = canisters.named().map(|(name, id)| (String::from(name), id));
         trust.canisters.extend(names);
         trust.save(&inputs.trust_file).map_err(ClientError::from)?;
