@@ -20,9 +20,9 @@ use indus_api::{
     Error, Subject,
     hosting::{
         APP_APPROVER, AppOwner, ApproveReleaseArgs, CarryOutArgs, Ended, HealthCheck,
-        HostedCanister, HostedCanisterRecord, ListReleasesArgs, MAX_METHOD_BYTES,
-        MAX_RELEASE_ARGUMENT_BYTES, ModuleArgs, ProposeReleaseArgs, Release, ReleaseOf,
-        ReleaseRecord, ReleaseState, RollBackArgs, UploadArgs, Uploaded, canister_key, release_key,
+        HostedCanister, HostedCanisterRecord, ListReleasesArgs, MAX_METHOD_BYTES, ModuleArgs,
+        ProposeReleaseArgs, Release, ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs,
+        UploadArgs, Uploaded, canister_key, release_key,
     },
     paging::{Page, PageArgs},
     registry::ApprovedUpgrade,
@@ -30,19 +30,21 @@ use indus_api::{
 use indus_kit::{
     Change, Context,
     codes::internal,
-    encoding,
     paging::PageRequest,
     text::{self, invalid},
 };
-use indus_orchestrator::{Answer, Going, Plan, Step, Work, modules};
+use indus_orchestrator::{
+    Answer, Going, Plan, Step, Work, modules,
+    orders::{check_argument, check_decided, check_ordered_argument, check_proposal, digest},
+    works::{self, Next, Prepared},
+};
 use serde_bytes::ByteBuf;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     apps, creations,
     state::{
         CANISTER, DAMAGED, RELEASE, RELEASE_ENDED, RELEASE_PROPOSED, RELEASE_STARTED,
-        RELEASE_WITHDRAWN, State, conflict, limit_reached, not_found, unauthorized,
+        RELEASE_WITHDRAWN, State, conflict, not_found, unauthorized,
     },
 };
 
@@ -287,7 +289,7 @@ fn opened<M: Memory>(
         .release_counts
         .insert(release.canister, release.number);
     if let Some(work) = work {
-        state.works.insert(release.id, work);
+        state.works.begin(release.id, work);
     }
     Ok(release)
 }
@@ -342,7 +344,7 @@ pub fn approve<M: Memory>(
         state.pending.cancel(operation)?;
     }
     recorded?;
-    state.works.insert(release.id, work);
+    state.works.begin(release.id, work);
     Ok(release)
 }
 
@@ -393,12 +395,10 @@ pub fn carry_out<M: Memory>(
     args: CarryOutArgs,
 ) -> Result<Release, Error> {
     check_decided(context, upgrade)?;
+    check_proposal(upgrade, args.proposal)?;
     let ApprovedUpgrade {
         proposal, order, ..
     } = upgrade;
-    if *proposal != args.proposal {
-        return Err(invalid("proposal", "must be the one that was asked for"));
-    }
     if order.canister == state.own {
         return Err(invalid(
             "proposal",
@@ -413,11 +413,7 @@ pub fn carry_out<M: Memory>(
             return Ok(release);
         }
     }
-    check_argument(&args.argument)?;
-    let argument_hash = digest(&args.argument);
-    if argument_hash != order.argument_hash {
-        return Err(invalid("argument", "is not the one that was approved"));
-    }
+    check_ordered_argument(order, &args.argument)?;
     if state.open_releases.contains_key(&order.canister) {
         return Err(conflict("another release of the canister is open"));
     }
@@ -433,7 +429,7 @@ pub fn carry_out<M: Memory>(
         canister: order.canister,
         module_hash: order.module_hash.clone(),
         module_bytes: uploaded.bytes,
-        argument_hash,
+        argument_hash: order.argument_hash.clone(),
         health: HealthCheck::Maintenance,
         keep_memory: false,
         rolls_back_to: None,
@@ -457,18 +453,17 @@ pub fn next<M: Memory>(
     context: &Context,
     id: u64,
 ) -> Result<Option<(Principal, Step)>, Error> {
-    let Some(mut work) = stored(state, id)? else {
+    if !state.works.contains(id) {
         return Ok(None);
-    };
-    let of = get(state, id)?.of;
-    let hash = modules::module_hash(&work.plan.module_hash)?;
-    let modules = &state.modules;
-    let step = work.next(context.time_ns, |index| modules.chunk(of, &hash, index));
-    match work.ended() {
-        Some(how) => ended(state, context, id, &work, how)?,
-        None => keep(state, id, &work)?,
     }
-    Ok(step.map(|step| (work.plan.canister, step)))
+    let of = get(state, id)?.of;
+    let modules = &state.modules;
+    let chunk = |hash: &modules::ModuleHash, index| modules.chunk(of, hash, index);
+    match state.works.next(context.time_ns, id, chunk)? {
+        None => Ok(None),
+        Some(Next::Take(canister, step)) => Ok(Some((canister, step))),
+        Some(Next::Over(work, how)) => ended(state, context, id, &work, how).map(|()| None),
+    }
 }
 
 /// Takes in the answer to the step that is under way. How it goes on; [`Going::Ended`] is recorded.
@@ -481,11 +476,9 @@ pub fn answered<M: Memory>(
     id: u64,
     answer: Answer,
 ) -> Result<Going, Error> {
-    let mut work = stored(state, id)?.ok_or_else(|| internal(DAMAGED))?;
-    let going = work.answered(answer);
-    match going {
-        Going::Ended(how) => ended(state, context, id, &work, how)?,
-        Going::On | Going::Later => keep(state, id, &work)?,
+    let (going, work) = state.works.answered(id, answer)?;
+    if let Going::Ended(how) = going {
+        ended(state, context, id, &work, how)?;
     }
     Ok(going)
 }
@@ -520,7 +513,7 @@ fn ended<M: Memory>(
         changes.push(CANISTER.put(&key, &HostedCanisterRecord::V1(hosted))?);
     }
     state.record(context, RELEASE_ENDED, state.own, changes)?;
-    state.works.remove(&id);
+    state.works.end(id);
     state.open_releases.remove(&release.canister);
     if let Some(message) = work.message() {
         state.messages.insert(id, message.to_owned());
@@ -592,36 +585,6 @@ pub fn list<M: Memory>(
     )
 }
 
-/// The release that an operation carries out.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn of_operation(argument: &[u8]) -> Result<u64, Error> {
-    let id = argument.try_into().map_err(|_| internal(DAMAGED))?;
-    Ok(u64::from_be_bytes(id))
-}
-
-fn check_decided(context: &Context, upgrade: &ApprovedUpgrade) -> Result<(), Error> {
-    if upgrade.decided_by.contains(&context.caller) {
-        return Ok(());
-    }
-    Err(unauthorized("a governor who decided the upgrade"))
-}
-
-fn check_argument(argument: &[u8]) -> Result<(), Error> {
-    if argument.len() <= MAX_RELEASE_ARGUMENT_BYTES {
-        return Ok(());
-    }
-    Err(limit_reached(
-        MAX_RELEASE_ARGUMENT_BYTES as u64,
-        "bytes of argument",
-    ))
-}
-
-fn digest(bytes: &[u8]) -> ByteBuf {
-    ByteBuf::from(Sha256::digest(bytes).to_vec())
-}
-
 fn running(context: &Context) -> ReleaseState {
     ReleaseState::Running {
         since_ns: context.time_ns,
@@ -660,7 +623,7 @@ fn work<M: Memory>(
     state: &State<M>,
     release: &Release,
     argument: Vec<u8>,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Prepared, Error> {
     let hash = modules::module_hash(&release.module_hash)?;
     let chunks = state.modules.get(release.of, &hash)?.chunks;
     let (previous, controllers) = match release.of {
@@ -670,7 +633,7 @@ fn work<M: Memory>(
         },
         ReleaseOf::Upgrade { .. } => (release.replaced.clone(), None),
     };
-    encoded(&Work::new(Plan {
+    works::prepared(Plan {
         canister: release.canister,
         module_hash: release.module_hash.clone(),
         chunks,
@@ -679,27 +642,11 @@ fn work<M: Memory>(
         keep_memory: release.keep_memory,
         health: release.health.clone(),
         controllers,
-    }))
+    })
 }
 
 /// Has a release carried out, by whoever comes first: who asked for it, or the timer.
 fn order<M: Memory>(state: &mut State<M>, context: &Context, id: u64) -> Result<u64, Error> {
-    let argument = release_key(id).to_vec();
+    let argument = works::operation(id);
     state.pending.record(context.time_ns, CARRY_OUT, argument)
-}
-
-fn stored<M: Memory>(state: &State<M>, id: u64) -> Result<Option<Work>, Error> {
-    let bytes = state.works.get(&id);
-    let read = |bytes: Vec<u8>| encoding::decode(&bytes).map_err(|_| internal(DAMAGED));
-    bytes.map(read).transpose()
-}
-
-fn keep<M: Memory>(state: &mut State<M>, id: u64, work: &Work) -> Result<(), Error> {
-    let bytes = encoded(work)?;
-    state.works.insert(id, bytes);
-    Ok(())
-}
-
-fn encoded(work: &Work) -> Result<Vec<u8>, Error> {
-    encoding::encode(work).map_err(|_| internal(DAMAGED))
 }

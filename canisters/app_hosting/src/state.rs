@@ -13,7 +13,7 @@
 //! | 11 | cell | the number of the last creation |
 //! | 12, 13 | collection `releases` | id (u64, big-endian) → exact Candid bytes of a `ReleaseRecord` |
 //! | 14 | B-tree | canister → its release that is proposed or running |
-//! | 15 | B-tree | release → how far it is ([`indus_orchestrator::Work`], Candid) |
+//! | 15 | B-tree | release → how far it is ([`indus_orchestrator::works`]) |
 //! | 16 | B-tree | release → its module's argument: of those that are open, or went live |
 //! | 17, 18 | B-trees | modules ([`indus_orchestrator::modules`]) |
 //! | 19 | B-tree | release → what was said of its failure |
@@ -55,7 +55,7 @@ use indus_kit::{
     subjects::ReadRule,
     timers::Progress,
 };
-use indus_orchestrator::Modules;
+use indus_orchestrator::{Modules, Works};
 
 use crate::configuration;
 
@@ -220,7 +220,7 @@ pub struct State<M: Memory> {
     /// Releases that are carried out.
     pub pending: Pending<VirtualMemory<M>>,
     pub(crate) open_releases: Map<Principal, u64, M>,
-    pub(crate) works: Map<u64, Vec<u8>, M>,
+    pub(crate) works: Works<VirtualMemory<M>>,
     pub(crate) arguments: Map<u64, Vec<u8>, M>,
     pub(crate) modules: Modules<VirtualMemory<M>>,
     pub(crate) messages: Map<u64, String, M>,
@@ -280,7 +280,7 @@ impl<M: Memory> State<M> {
                 memories.kit(KitMemory::PendingCallsDue),
             ),
             open_releases: Map::init(memories.get(14)),
-            works: Map::init(memories.get(15)),
+            works: Works::open(memories.get(15)),
             arguments: Map::init(memories.get(16)),
             modules: Modules::open(memories.get(17), memories.get(18)),
             messages: Map::init(memories.get(19)),

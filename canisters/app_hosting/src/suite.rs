@@ -22,7 +22,7 @@ use indus_kit::{
     subjects::{Subjects as _, cache},
     timers::{self, Progress},
 };
-use indus_orchestrator::Going;
+use indus_orchestrator::works;
 use serde::Deserialize;
 
 use crate::{
@@ -253,33 +253,19 @@ impl Saga for Hosting {
         shell::tick(|state: &mut Hosting, _| run(&mut state.pending))
     }
 
-    /// Carries a release out, a step a message. Between any two of them this canister may be stopped and upgraded: the rest is done
-    /// afterwards.
     async fn perform(operation: Operation) -> pending::Outcome {
-        let Ok(release) = releases::of_operation(&operation.argument) else {
+        let Ok(release) = works::of_operation(&operation.argument) else {
             return pending::Outcome::Retry;
         };
-        loop {
-            if shell::is_stopping() {
-                return pending::Outcome::Retry;
-            }
-            let next =
-                shell::tick(|state: &mut Hosting, context| releases::next(state, context, release));
-            let (canister, step) = match next {
-                Ok(Some(next)) => next,
-                Ok(None) => return pending::Outcome::Settled,
-                Err(_) => return pending::Outcome::Retry,
-            };
-            let answer = step.take::<Hosting>(canister).await;
-            let going = shell::tick(|state: &mut Hosting, context| {
-                releases::answered(state, context, release, answer)
-            });
-            match going {
-                Ok(Going::On) => {}
-                Ok(Going::Ended(_)) => return pending::Outcome::Settled,
-                Ok(Going::Later) | Err(_) => return pending::Outcome::Retry,
-            }
-        }
+        works::perform::<Self>(
+            || shell::tick(|state: &mut Hosting, context| releases::next(state, context, release)),
+            |answer| {
+                shell::tick(|state: &mut Hosting, context| {
+                    releases::answered(state, context, release, answer)
+                })
+            },
+        )
+        .await
     }
 }
 

@@ -13,6 +13,7 @@ pub mod icrc21;
 pub mod icrc3;
 pub mod identity;
 pub mod licences;
+pub mod lifeline;
 pub mod messaging;
 pub mod paging;
 pub mod registry;

@@ -13,6 +13,8 @@
 //! | --- | --- |
 //! | [`work`] | where an installation stands, and what comes next: no call, no clock |
 //! | [`step`] | the calls that steps are |
+//! | [`works`] | those that are under way, in stable memory |
+//! | [`orders`] | what governors decided: who may have it carried out, and with what |
 //! | [`modules`] | modules in stable memory, uploaded in chunks and checked by their hash |
 //!
 //! Invariants:
@@ -24,9 +26,12 @@
 //! - Calls that the canister could hold up, its own methods and its stopping, are best-effort: it can't keep the orchestrator from stopping.
 
 pub mod modules;
+pub mod orders;
 pub mod step;
 pub mod work;
+pub mod works;
 
 pub use modules::Modules;
 pub use step::{Answer, Step};
 pub use work::{Going, Plan, Work};
+pub use works::Works;

@@ -2,7 +2,7 @@
 //!
 //! | memory | key → value |
 //! | --- | --- |
-//! | headers | owner (u8, u64), module hash → version (u8), complete (u8), uploaded at (u64 nanoseconds), chunks (u32), bytes (u64) |
+//! | headers | owner ([`Owner::key`]), module hash → version (u8), complete (u8), uploaded at (u64 nanoseconds), chunks (u32), bytes (u64) |
 //! | chunks | owner, module hash, index (u32) → the chunk |
 //!
 //! Numbers in keys are big-endian, in values little-endian.
@@ -32,7 +32,8 @@ pub const MAX_MODULES: usize = 20;
 const HEADER_UNREADABLE: u32 = 900;
 
 const VERSION: u8 = 1;
-const OWNER: usize = 9;
+/// Bytes of an owner's key.
+pub const OWNER: usize = 9;
 const HASH: usize = 32;
 const HEADER_KEY: usize = OWNER + HASH;
 const CHUNK_KEY: usize = HEADER_KEY + 4;
@@ -101,21 +102,42 @@ impl Header {
     }
 }
 
-fn owner_key(owner: ReleaseOf) -> [u8; OWNER] {
-    let (tag, id) = match owner {
-        ReleaseOf::App(id) => (0, id),
-        ReleaseOf::Upgrade { proposal } => (1, proposal),
-    };
-    let mut key = [tag; OWNER];
-    key[1..].copy_from_slice(&id.to_be_bytes());
+/// Whose modules they are.
+pub trait Owner {
+    /// Its key: a kind of owners, and which one.
+    fn key(self) -> [u8; OWNER];
+}
+
+/// The key of an owner of a kind.
+#[must_use]
+pub fn owner_key(kind: u8, id: [u8; 8]) -> [u8; OWNER] {
+    let mut key = [kind; OWNER];
+    key[1..].copy_from_slice(&id);
     key
 }
 
-fn header_key(owner: ReleaseOf, hash: &ModuleHash) -> HeaderKey {
+impl Owner for ReleaseOf {
+    fn key(self) -> [u8; OWNER] {
+        match self {
+            Self::App(id) => owner_key(0, id.to_be_bytes()),
+            Self::Upgrade { proposal } => owner_key(1, proposal.to_be_bytes()),
+        }
+    }
+}
+
+fn header_key(owner: impl Owner, hash: &ModuleHash) -> HeaderKey {
     let mut key = [0; HEADER_KEY];
-    key[..OWNER].copy_from_slice(&owner_key(owner));
+    key[..OWNER].copy_from_slice(&owner.key());
     key[OWNER..].copy_from_slice(hash);
     key
+}
+
+/// The first key, and the last one, that the owner of this one may have.
+fn all_of(key: HeaderKey) -> (HeaderKey, HeaderKey) {
+    let (mut first, mut last) = (key, key);
+    first[OWNER..].fill(0);
+    last[OWNER..].fill(u8::MAX);
+    (first, last)
 }
 
 fn chunk_key(header: &HeaderKey, index: u32) -> [u8; CHUNK_KEY] {
@@ -143,7 +165,7 @@ impl<M: Memory> Modules<M> {
     pub fn upload(
         &mut self,
         now_ns: u64,
-        (owner, hash): (ReleaseOf, &ModuleHash),
+        (owner, hash): (impl Owner, &ModuleHash),
         (index, chunk): (u32, Vec<u8>),
         limit: u64,
         needed: impl Fn(&ModuleHash) -> bool,
@@ -196,7 +218,7 @@ impl<M: Memory> Modules<M> {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] for the hash.
-    pub fn complete(&mut self, owner: ReleaseOf, hash: &ModuleHash) -> Result<Uploaded, Error> {
+    pub fn complete(&mut self, owner: impl Owner, hash: &ModuleHash) -> Result<Uploaded, Error> {
         let key = header_key(owner, hash);
         let header = self.header(&key)?;
         let header = header.ok_or_else(|| not_found("module", hex::encode(hash)))?;
@@ -223,7 +245,7 @@ impl<M: Memory> Modules<M> {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub fn get(&self, owner: ReleaseOf, hash: &ModuleHash) -> Result<Uploaded, Error> {
+    pub fn get(&self, owner: impl Owner, hash: &ModuleHash) -> Result<Uploaded, Error> {
         let header = self.header(&header_key(owner, hash))?;
         let header = header.ok_or_else(|| not_found("module", hex::encode(hash)))?;
         Ok(header.told())
@@ -231,14 +253,26 @@ impl<M: Memory> Modules<M> {
 
     /// A chunk.
     #[must_use]
-    pub fn chunk(&self, owner: ReleaseOf, hash: &ModuleHash, index: u32) -> Option<Vec<u8>> {
+    pub fn chunk(&self, owner: impl Owner, hash: &ModuleHash, index: u32) -> Option<Vec<u8>> {
         self.chunks.get(&chunk_key(&header_key(owner, hash), index))
     }
 
     /// Drops a module, if it is there.
-    pub fn drop_module(&mut self, owner: ReleaseOf, hash: &ModuleHash) {
+    pub fn drop_module(&mut self, owner: impl Owner, hash: &ModuleHash) {
         let key = header_key(owner, hash);
         if let Ok(Some(header)) = self.header(&key) {
+            self.remove(&key, header);
+        }
+    }
+
+    /// Drops all modules of an owner.
+    pub fn drop_all(&mut self, owner: impl Owner) {
+        let (first, last) = all_of(header_key(owner, &[0; HASH]));
+        let headers = self.headers.range(first..=last);
+        let all: Vec<_> = headers
+            .filter_map(|entry| Some((*entry.key(), Header::decode(&entry.value()).ok()?)))
+            .collect();
+        for (key, header) in all {
             self.remove(&key, header);
         }
     }
@@ -263,10 +297,7 @@ impl<M: Memory> Modules<M> {
         limit: u64,
         needed: impl Fn(&ModuleHash) -> bool,
     ) -> Result<(), Error> {
-        let mut first = *own;
-        first[OWNER..].fill(0);
-        let mut last = *own;
-        last[OWNER..].fill(u8::MAX);
+        let (first, last) = all_of(*own);
         let mut all = Vec::new();
         for entry in self.headers.range(first..=last) {
             if entry.key() != own {
