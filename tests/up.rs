@@ -56,7 +56,8 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
     let icp = icp.to_str().unwrap();
     let mut run = Run::start(&["--once", "--applicants", "60", "--icp", icp]);
     for line in [
-        "inventory:     5 canisters of the suite declared",
+        "controllers:   of all 6 canisters are canisters of the suite",
+        "inventory:     6 canisters of the suite declared",
         "sites:         8 sites, 13 nodes of 6 operators (illustrative",
         "residency:     policy decided by 4 of 5; moving isb-1 to AE refused before anybody voted: ",
         "service:       licence-entitlements published; access of organisation ",
@@ -74,10 +75,12 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         "releases:      of ",
         "agency:        organisation 4 released to ",
         "upgraded:      ",
+        "lifeline:      upgraded app_hosting (",
         "restored:      a bad upgrade ",
         "audited:       app_hosting ",
         "audited:       identity ",
         "audited:       license_manager ",
+        "audited:       lifeline ",
         "audited:       messaging ",
         "audited:       registry ",
         "licences:      60 applications to 40 claims in ",
@@ -86,7 +89,7 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         run.read_until(line);
     }
     let trust = TrustFile::load(&run.folder().join("trust.json")).unwrap();
-    assert_eq!(trust.canisters.len(), 5);
+    assert_eq!(trust.canisters.len(), 6);
     let (status, _, stderr) = run.end();
     assert!(status.success(), "{stderr}");
 }

@@ -12,6 +12,7 @@ pub(crate) mod credential;
 pub(crate) mod deploy;
 pub(crate) mod key;
 pub(crate) mod licence;
+pub(crate) mod lifeline;
 pub(crate) mod msg;
 mod network;
 pub(crate) mod organisation;

@@ -75,6 +75,7 @@ enum Command {
     #[command(alias = "license")]
     Licence(commands::licence::Command),
     App(commands::app::Command),
+    Lifeline(commands::lifeline::Command),
     Msg(commands::msg::Command),
     #[command(subcommand)]
     Commitment(commands::commitment::Command),
@@ -134,6 +135,9 @@ fn main() -> ExitCode {
             ended(runtime.block_on(commands::licence::licence(command, &mut console)))
         }
         Command::App(command) => ended(runtime.block_on(commands::app::app(command, &mut console))),
+        Command::Lifeline(command) => {
+            ended(runtime.block_on(commands::lifeline::lifeline(command, &mut console)))
+        }
         Command::Msg(command) => {
             ended(runtime.block_on(commands::msg::message(command, &mut console)))
         }

@@ -9,7 +9,7 @@
 //! Invariants
 //! - Input files are checked before anything is started or written.
 //! - The root key comes from the status file of the localnet that was started here, and from nowhere else.
-//! - Secret keys live in memory only, and end with the command; but the keys of the governors and of the deployer of a localnet
+//! - Secret keys live in memory only, and end with the command; but the keys of the governors of a localnet
 //!   that goes on serving are key files beside the trust file, for `indus proposal` and `indus canister upgrade`. They are worth
 //!   nothing without that localnet.
 //! - However it ends, localnet has ended before.
@@ -284,22 +284,20 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         inputs.trust_file.display()
     ));
 
-    let mut keys: Vec<Key> = if inputs.once {
+    let governors: Vec<Key> = if inputs.once {
         FILES.iter().map(|_| Key::generate()).collect()
     } else {
         let folder = inputs.trust_file.with_file_name("keys");
         let keys = founders::written_keys(&folder)?;
         console.line(format_args!(
-            "keys:          {} (the five governors of this localnet, and who deploys on it)",
+            "keys:          {} (the five governors of this localnet, who keep its lifeline too)",
             folder.display()
         ));
         keys
     };
-    let governors = keys.split_off(1);
     let anonymous = Connection::open(trust.clone())?;
-    // The one that was left.
-    let deployer = keys.pop().unwrap_or_else(Key::generate);
-    let deployment = Deployment::new(anonymous.signing_as(&deployer));
+    // It gives everything away that it deploys.
+    let deployment = Deployment::new(anonymous.signing_as(&Key::generate()));
     let registry = deployment
         .create(status.default_effective_canister_id)
         .await?;
@@ -459,6 +457,7 @@ impl Suite<'_> {
             deployer: (*deployer).clone(),
             governors,
             canisters,
+            app_hosting: &inputs.modules.app_hosting,
             identity: &inputs.modules.identity,
             license_manager: &inputs.modules.license_manager,
             sites,

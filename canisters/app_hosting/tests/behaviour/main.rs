@@ -9,6 +9,7 @@ mod configuration;
 mod consent;
 mod creations;
 mod engine;
+mod layouts;
 mod model;
 mod releases;
 mod setting;

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use indus_api::registry::{Action, Drift, UpgradeOrder};
-use indus_client::{AuditedCanister, Connection, HostingClient, ModuleHash};
+use indus_client::{AuditedCanister, Connection, ModuleHash};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -48,6 +48,7 @@ pub(crate) async fn upgraded(
     console: &mut Console,
 ) -> Result<(), TourError> {
     under_load(stage, council, console).await?;
+    itself(stage, council, console).await?;
 
     let (canister, module) = (stage.canisters.license_manager, stage.license_manager);
     let before = ModuleHash::of(module);
@@ -111,6 +112,28 @@ async fn under_load(
     Ok(())
 }
 
+/// Upgrades app_hosting, which upgrades all others: the lifeline does it.
+async fn itself(
+    stage: &Stage<'_>,
+    council: &Council,
+    console: &mut Console,
+) -> Result<(), TourError> {
+    let (canister, module) = (stage.canisters.app_hosting, stage.app_hosting);
+    let labelled = labelled(module, "a later build")
+        .map_err(|error| unexpected(ACT, format!("the module can't be labelled: {error}")))?;
+    let (before, after) = (ModuleHash::of(module), ModuleHash::of(&labelled));
+    let proposal = ordered(council, canister, (&before, &after), "0.1.0 relabelled").await?;
+    let outcome = carried_out(stage, council, (proposal, canister), &labelled, console).await?;
+    if outcome != Outcome::Live {
+        return Err(unexpected(ACT, "the upgrade did not go live"));
+    }
+    inventory::expect(council, canister, Drift::Match).await?;
+    console.line(format_args!(
+        "lifeline:      upgraded app_hosting ({canister}), which can't upgrade itself, by proposal {proposal}"
+    ));
+    Ok(())
+}
+
 /// Registers one person after another until it is told to end: who was acknowledged, and how many calls were refused.
 async fn registering(
     connection: Connection,
@@ -157,10 +180,8 @@ async fn carried_out(
     console: &mut Console,
 ) -> Result<Outcome, TourError> {
     let registry = council.governor(1)?;
-    let hosting = HostingClient::new(registry.connection().clone()).map_err(at(ACT))?;
     let upgrade = Upgrade {
         registry,
-        hosting: &hosting,
         proposal,
         module: module.to_vec(),
         argument: argument()?,
