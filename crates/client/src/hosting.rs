@@ -6,9 +6,8 @@ use std::time::Duration;
 use candid::Principal;
 use indus_api::hosting::{
     APPS, App, AppRecord, CANISTERS, COSTS, CarryOutArgs, Cost, CostRecord, CreateAppArgs,
-    HostedCanister, HostedCanisterRecord, ListCanistersArgs, MAX_CHUNK_BYTES, ModuleArgs,
-    ProposeReleaseArgs, RELEASES, Release, ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs,
-    UploadArgs, Uploaded, app_key, canister_key, cost_key,
+    HostedCanister, HostedCanisterRecord, ListCanistersArgs, ProposeReleaseArgs, RELEASES, Release,
+    ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs, app_key, canister_key, cost_key,
     engine::{CreateCanisterArgs, CreateCanisterError, CreatedCanister},
     release_key,
 };

@@ -122,7 +122,7 @@ impl Canisters {
     }
 
     /// Those that ask identity who calls.
-    fn that_ask_identity(&self) -> Vec<Principal> {
+    pub(crate) fn that_ask_identity(&self) -> Vec<Principal> {
         vec![self.license_manager, self.messaging, self.app_hosting]
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use indus_api::registry::{
     Governor, InitArgs, OrganisationKind, OrganisationProfile, Quorum, Quorums,
 };
-use indus_client::{Deployment, RegistryClient, TrustFile};
+use indus_client::{Deployment, RegistryClient};
 use serde::Deserialize;
 
 use crate::commands::app::named;
