@@ -64,6 +64,11 @@ pub fn app_hosting_module() -> Vec<u8> {
     module("app_hosting", "scripts/build")
 }
 
+/// The lifeline's module.
+pub fn lifeline_module() -> Vec<u8> {
+    module("lifeline", "scripts/build")
+}
+
 /// The module of messaging.
 pub fn messaging_module() -> Vec<u8> {
     module("messaging", "scripts/build")
