@@ -85,6 +85,11 @@ pub fn example_module(name: &str) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{}: {error}: scripts/build-examples", path.display()))
 }
 
+/// The lifeline's module.
+pub fn lifeline_module() -> Vec<u8> {
+    module("lifeline", "scripts/build")
+}
+
 /// The module of messaging.
 pub fn messaging_module() -> Vec<u8> {
     module("messaging", "scripts/build")

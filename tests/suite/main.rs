@@ -1,4 +1,4 @@
-//! Registry, identity, license manager, messaging and app_hosting together, on one subnet or two, through the PocketIC server.
+//! Registry, identity, license manager, messaging, app_hosting and lifeline together, on one subnet or two, through the PocketIC server.
 //!
 //! Whatever a test does, its end is the same: the log of each canister is replayed to its certified roots
 //! ([`suite::Suite`]).
@@ -10,6 +10,7 @@ mod drift;
 mod faults;
 mod hosting;
 mod licences;
+mod lifeline;
 mod messaging;
 mod plain_tools;
 mod releases;

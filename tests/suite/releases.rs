@@ -34,10 +34,10 @@ use crate::{
 };
 
 /// Longest a release may take here, in this machine's time: so that a test that waits for one that hangs ends.
-const PATIENCE: Duration = Duration::from_secs(120);
-const CHUNK: usize = 1_000_000;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const CHUNK: usize = 1_000_000;
 
-fn hash(bytes: &[u8]) -> ByteBuf {
+pub(crate) fn hash(bytes: &[u8]) -> ByteBuf {
     ByteBuf::from(Sha256::digest(bytes).to_vec())
 }
 
@@ -511,7 +511,7 @@ fn whatever_answer_app_hosting_loses_the_release_ends_well() {
 }
 
 /// The same code (not compressed) under another hash.
-fn labelled(module: &[u8], label: u8) -> Vec<u8> {
+pub(crate) fn labelled(module: &[u8], label: u8) -> Vec<u8> {
     let mut wasm = Vec::new();
     GzDecoder::new(module).read_to_end(&mut wasm).unwrap();
     // WebAssembly core specification, "Custom Section": id 0, size, name.

@@ -1,0 +1,11 @@
+//! What the canister does, natively.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod access;
+mod decisions;
+mod interventions;
+mod keepers;
+mod model;
+mod setting;
+mod uploads;
