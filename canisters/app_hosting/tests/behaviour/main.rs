@@ -11,5 +11,6 @@ mod creations;
 mod engine;
 mod layouts;
 mod model;
+mod release_model;
 mod releases;
 mod setting;

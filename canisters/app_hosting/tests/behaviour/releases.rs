@@ -7,7 +7,7 @@ use indus_api::{
     Error,
     hosting::{
         APP_APPROVER, ApproveReleaseArgs, CarryOutArgs, Configuration, Ended, Failure, HealthCheck,
-        ListReleasesArgs, MAX_CHUNK_BYTES, MAX_RELEASE_ARGUMENT_BYTES, ModuleArgs,
+        ListReleasesArgs, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_RELEASE_ARGUMENT_BYTES, ModuleArgs,
         ProposeReleaseArgs, Release, ReleaseOf, ReleaseState, RollBackArgs, UploadArgs, Uploaded,
     },
     registry::{ApprovedUpgrade, UpgradeOrder},
@@ -209,6 +209,11 @@ impl Setting {
             }
         }
         (None, steps)
+    }
+
+    /// The canister of a release, if there is one.
+    pub(crate) fn state_of(&self, id: u64) -> Option<Principal> {
+        releases::get(&self.state, id).ok().map(|one| one.canister)
     }
 
     /// A release as it is certified.
@@ -450,6 +455,18 @@ fn a_module_comes_in_order_and_has_its_hash() {
     };
     assert!(known(b"something else").unwrap().complete);
     assert_eq!(refusal(known(ONE)), "no module");
+}
+
+#[test]
+fn a_module_has_a_hundred_chunks_at_most() {
+    let (mut s, _) = Setting::with_canister();
+    let of = ReleaseOf::App(1);
+    for index in 0..MAX_CHUNKS {
+        s.upload_chunk(&founder(1), of, &hash(ONE), (index, b"x"))
+            .unwrap();
+    }
+    let one_more = s.upload_chunk(&founder(1), of, &hash(ONE), (MAX_CHUNKS, b"x"));
+    assert_eq!(refusal(one_more), "invalid index");
 }
 
 #[test]
