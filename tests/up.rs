@@ -216,7 +216,7 @@ impl Bare {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        wait_until(|| status.is_file());
+        wait_until("localnet serves", || status.is_file());
         let status: serde_json::Value =
             serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
         let text = |name: &str| status[name].as_str().unwrap().to_owned();
