@@ -188,6 +188,17 @@ impl Line {
         status.unwrap().module_hash.map(ByteBuf::from)
     }
 
+    /// Has the governors say what app_hosting should run.
+    fn declared(&self, module_hash: Option<ByteBuf>) {
+        self.decided(registry::Action::RecordCanister(CanisterProfile {
+            canister: self.canister,
+            organisation: self.organisation,
+            name: "app-hosting".into(),
+            module_hash,
+            data_class: DataClass::Official,
+        }));
+    }
+
     fn observed(&self, canister: Principal) -> Drift {
         let observed: Result<CanisterEntry, Error> =
             self.registry(key("anybody"), "observe_canister", (canister,));
@@ -245,13 +256,7 @@ fn wat(text: &str) -> Vec<u8> {
 fn keepers_install_what_they_agree_to_and_a_bad_module_is_undone() {
     let line = Line::new();
     let hosting = line.canister;
-    line.decided(registry::Action::RecordCanister(CanisterProfile {
-        canister: hosting,
-        organisation: line.organisation,
-        name: "app-hosting".into(),
-        module_hash: Some(hash(&app_hosting_module())),
-        data_class: DataClass::Official,
-    }));
+    line.declared(Some(hash(&app_hosting_module())));
     assert_eq!(line.observed(hosting), Drift::Match);
     let (_, before) = line.roots(hosting);
 
@@ -392,6 +397,7 @@ fn governors_have_app_hosting_upgraded() {
     line.upload(governor(1), ModuleOf::Decision { proposal }, &another);
     let other = line.carry_out(governor(1), proposal).unwrap();
     assert_eq!(line.ended(other.id), Ended::Refused(Failure::OtherModule));
+    line.declared(None);
     let (head, roots) = line.roots(hosting);
     let proposal = line.ordered(&app_hosting_module(), &wat(BAD));
     line.upload(governor(1), ModuleOf::Decision { proposal }, &wat(BAD));

@@ -171,9 +171,9 @@ fn propose(args: ProposeArgs) -> Result<Intervention, Error> {
 fn approve(args: ApproveArgs) -> Result<Intervention, Error> {
     let approved = shell::update(|state: &mut Lifeline, context| {
         interventions::approve(state, context, &args)
-    });
+    })?;
     suite::carry_out_soon();
-    approved
+    Ok(approved)
 }
 
 /// The keeper who proposed it: takes an intervention back that is open. Repeatable.
@@ -194,9 +194,9 @@ async fn carry_out(args: CarryOutArgs) -> Result<Intervention, Error> {
     let upgrade = suite::upgrade(args.proposal).await?;
     let intervention = shell::update(|state: &mut Lifeline, context| {
         interventions::carry_out(state, context, &upgrade, args)
-    });
+    })?;
     suite::carry_out_soon();
-    intervention
+    Ok(intervention)
 }
 
 /// Everybody: an intervention. Not certified: that is the collection `interventions`.

@@ -48,7 +48,8 @@ pub(crate) async fn upgrade(proposal: u64) -> Result<ApprovedUpgrade, Error> {
     upgrade.map_err(|failed| failed.of(REGISTRY))?
 }
 
-/// Has what is due carried out, in messages of its own: whoever asked for it is answered at once.
+/// Has what is due carried out, in messages of its own: whoever asked for it is answered at once. Not for who was refused: during maintenance
+/// nothing goes on.
 pub(crate) fn carry_out_soon() {
     let _nothing_more = timers::retry_pending::<Lifeline>(&shell::context(), AT_ONCE);
 }

@@ -49,7 +49,7 @@ pub enum Next {
     /// By this step, at this canister.
     Take(Principal, Step),
     /// Not at all. It is kept until [`Works::end`].
-    Over(Work, Ended),
+    Over(Box<Work>, Ended),
 }
 
 /// The works.
@@ -94,7 +94,7 @@ impl<M: Memory> Works<M> {
         let hash = module_hash(&work.plan.module_hash)?;
         let step = work.next(now_ns, |index| chunk(&hash, index));
         if let Some(how) = work.ended() {
-            return Ok(Some(Next::Over(work, how)));
+            return Ok(Some(Next::Over(Box::new(work), how)));
         }
         self.keep(id, &work)?;
         let canister = work.plan.canister;
