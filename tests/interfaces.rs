@@ -21,7 +21,14 @@ fn text(file: &Path) -> String {
 #[test]
 fn clients_of_every_released_interface_are_served() {
     let folder = project().join("candid");
-    for canister in ["registry", "identity", "messaging", "license_manager"] {
+    for canister in [
+        "registry",
+        "identity",
+        "messaging",
+        "license_manager",
+        "app_hosting",
+        "lifeline",
+    ] {
         let current = text(&folder.join(format!("{canister}.did")));
         let mut released = 0;
         for entry in fs::read_dir(folder.join("released")).expect("candid/released is there") {

@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 
-use end_to_end::{Run, processes_with, signal, wait_until};
-use indus_client::TrustFile;
+use end_to_end::{Run, icp, processes_with, program, project, signal, wait_until};
+use indus_client::{Key, TrustFile};
 
 /// Where a run can be interrupted: the beginning of a line that shows how far it is.
 const MOMENTS: [&str; 6] = [
@@ -52,9 +53,12 @@ fn every_organisation_is_registered_and_verified() {
 
 #[test]
 fn the_first_days_of_a_subnet_are_played_and_audited() {
-    let mut run = Run::start(&["--once", "--applicants", "60"]);
+    let icp = icp();
+    let icp = icp.to_str().unwrap();
+    let mut run = Run::start(&["--once", "--applicants", "60", "--icp", icp]);
     for line in [
-        "inventory:     4 canisters of the suite declared",
+        "controllers:   of all 6 canisters are canisters of the suite",
+        "inventory:     6 canisters of the suite declared",
         "sites:         8 sites, 13 nodes of 6 operators (illustrative",
         "residency:     policy decided by 4 of 5; moving isb-1 to AE refused before anybody voted: ",
         "service:       licence-entitlements published; access of organisation ",
@@ -68,10 +72,16 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         "stranger:      refused: not authorized: needs a member of the conversation",
         "log verified:  conversation 1, ",
         "alarm:         a node left out entry ",
+        "app:           kisan, deployed by plain icp: a back end (",
+        "releases:      of ",
+        "agency:        organisation 4 released to ",
         "upgraded:      ",
+        "lifeline:      upgraded app_hosting (",
         "restored:      a bad upgrade ",
+        "audited:       app_hosting ",
         "audited:       identity ",
         "audited:       license_manager ",
+        "audited:       lifeline ",
         "audited:       messaging ",
         "audited:       registry ",
         "licences:      60 applications to 40 claims in ",
@@ -80,7 +90,7 @@ fn the_first_days_of_a_subnet_are_played_and_audited() {
         run.read_until(line);
     }
     let trust = TrustFile::load(&run.folder().join("trust.json")).unwrap();
-    assert_eq!(trust.canisters.len(), 4);
+    assert_eq!(trust.canisters.len(), 6);
     let (status, _, stderr) = run.end();
     assert!(status.success(), "{stderr}");
 }
@@ -179,4 +189,135 @@ fn a_port_in_use_is_refused_in_one_line() {
         "{stderr}"
     );
     assert!(stderr.contains(&port), "{stderr}");
+}
+
+/// A localnet on which nothing is deployed, and what `indus deploy` needs to know of it.
+struct Bare {
+    folder: tempfile::TempDir,
+    localnet: std::process::Child,
+    anywhere: String,
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.localnet.kill();
+        let _ = self.localnet.wait();
+    }
+}
+
+impl Bare {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let status = folder.path().join("status.json");
+        let localnet = Command::new(program("localnet"))
+            .args(["serve", "--port", "0", "--exit-with-stdin", "--status-file"])
+            .arg(&status)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until("localnet serves", || status.is_file());
+        let status: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
+        let text = |name: &str| status[name].as_str().unwrap().to_owned();
+        let trust = serde_json::json!({
+            "format": 1,
+            "network": format!("http://127.0.0.1:{}", status["gateway_port"]),
+            "root_key": text("root_key"),
+            "root_key_source": "status file",
+            "subnet": text("application_subnet"),
+            "canisters": {},
+        });
+        std::fs::write(folder.path().join("trust.json"), trust.to_string()).unwrap();
+        Self {
+            folder,
+            localnet,
+            anywhere: text("default_effective_canister_id"),
+        }
+    }
+
+    /// `indus …` there: whether it succeeded, and what it said.
+    fn indus(&self, args: &[&str]) -> (bool, String) {
+        let output = Command::new(program("indus"))
+            .args(args)
+            .args(["--trust", "trust.json"])
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let said = [&output.stdout[..], &output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+}
+
+#[test]
+fn a_deployed_suite_is_controlled_by_no_key_and_says_so() {
+    let bare = Bare::start();
+    let founder = |n: u8| {
+        serde_json::json!({
+            "slug": format!("council-{n}"), "name": format!("Council {n}"),
+            "sector": "governance", "seat": "Islamabad",
+            "governor": Key::from_seed(&[n; 32]).principal().to_text(),
+        })
+    };
+    let keeper = |n: u8| Key::from_seed(&[n; 32]).principal().to_text();
+    let founding = serde_json::json!({
+        "founders": (1..=5).map(founder).collect::<Vec<_>>(),
+        "ordinary": [3, 3], "constitutional": [4, 3],
+        "keepers": (6..=8).map(keeper).collect::<Vec<_>>(), "threshold": 2,
+    });
+    std::fs::write(
+        bare.folder.path().join("founding.json"),
+        founding.to_string(),
+    )
+    .unwrap();
+    let (made, said) = {
+        let output = Command::new(program("indus"))
+            .args(["key", "new", "deployer.key"])
+            .current_dir(bare.folder.path())
+            .output()
+            .unwrap();
+        (output.status.success(), output.stderr)
+    };
+    assert!(made, "{}", String::from_utf8_lossy(&said));
+    // Nothing is there yet.
+    assert!(!bare.indus(&["deploy", "--verify"]).0);
+
+    let modules = project().join("target/canisters");
+    let modules = modules.to_str().unwrap();
+    let deploy = [
+        "deploy",
+        "--founding",
+        "founding.json",
+        "--modules",
+        modules,
+        "--anywhere",
+        &bare.anywhere,
+        "--key",
+        "deployer.key",
+        "--yes",
+    ];
+    let (deployed, said) = bare.indus(&deploy);
+    assert!(deployed, "{said}");
+    // It can be asked for again: everything is there.
+    let before = TrustFile::load(&bare.folder.path().join("trust.json")).unwrap();
+    assert_eq!(before.canisters.len(), 6);
+    let (deployed, said) = bare.indus(&deploy);
+    assert!(deployed, "{said}");
+    let after = TrustFile::load(&bare.folder.path().join("trust.json")).unwrap();
+    assert_eq!(after, before);
+
+    let (right, said) = bare.indus(&["deploy", "--verify", "--json"]);
+    assert!(right, "{said}");
+    let shown: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let items = shown["items"].as_array().unwrap();
+    assert_eq!(items.len(), 6);
+    for one in items {
+        assert_eq!(one["control"], "right");
+        assert_eq!(one["declared"], "not yet");
+    }
+    let (kept, said) = bare.indus(&["lifeline", "keepers"]);
+    assert!(kept && said.contains(&keeper(7)), "{said}");
 }

@@ -3,13 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use candid::{CandidType, Decode, Encode, Principal};
 use end_to_end::{
-    founding, identity_module, messaging_module, pocket_ic, project, registry_module,
+    app_hosting_module, founding, identity_module, messaging_module, pocket_ic, project,
+    registry_module,
 };
 use ic_signature_verification::verify_canister_sig;
 use indus_api::{
     CertifiedRead, Error,
+    hosting::{self, Release, ReleaseState},
     icrc3::GetBlocksArgs,
     identity::{self, CredentialView},
     messaging,
@@ -22,7 +26,7 @@ use pocket_ic::{PocketIc, common::rest::BlobCompression};
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-const BOUND: TimeBound = TimeBound::within(std::time::Duration::from_secs(300));
+const BOUND: TimeBound = TimeBound::within(Duration::from_secs(300));
 
 struct Upgraded {
     pic: PocketIc,
@@ -61,6 +65,19 @@ impl Upgraded {
         };
         let init = Encode!(&init).unwrap();
         Self::new(messaging_module(), init, "messaging/tests", layout)
+    }
+
+    /// An app_hosting on the stable memory of this layout.
+    fn app_hosting(layout: &str) -> Self {
+        let canister = |n| Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, n, 1, 1]);
+        let init = hosting::InitArgs {
+            identity: canister(2),
+            registry: canister(3),
+            license_manager: canister(4),
+            configuration: None,
+        };
+        let init = Encode!(&init).unwrap();
+        Self::new(app_hosting_module(), init, "app_hosting/tests", layout)
     }
 
     /// A module on the stable memory of this layout.
@@ -192,6 +209,31 @@ fn an_identity_that_signed_nothing_signs_what_its_holder_asks_for() {
     let root_key = identity.pic.root_key().unwrap();
     let key = signatures::public_key(signer);
     verify_canister_sig(&message, &signature, &key, &root_key[37..]).unwrap();
+}
+
+#[test]
+fn releases_of_a_released_layout_go_on_after_an_upgrade() {
+    let hosting = Upgraded::app_hosting("1");
+    let info: ServiceInfo = hosting.query("service_info", Encode!().unwrap());
+    assert!(info.maintenance);
+    hosting.confirm();
+    // The one that was under way ends: there is no such canister here.
+    let running = || -> Release {
+        let release: Result<Release, Error> =
+            hosting.query("get_release", Encode!(&4_u64).unwrap());
+        release.unwrap()
+    };
+    for _ in 0..100 {
+        if !matches!(running().state, ReleaseState::Running { .. }) {
+            break;
+        }
+        hosting.pic.advance_time(Duration::from_secs(3_600));
+        for _ in 0..5 {
+            hosting.pic.tick();
+        }
+    }
+    assert!(matches!(running().state, ReleaseState::Ended { .. }));
+    assert!(hosting.audit() > info.blocks + 1);
 }
 
 #[test]

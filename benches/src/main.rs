@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command")]
 
+mod apps;
 mod audit;
 mod conversations;
 mod localnet;
@@ -145,6 +146,12 @@ const BENCHMARKS: &[Benchmark] = &[
     shown("commit_100_add", INSTRUCTIONS, || conversations::commits(100)?.add.context("there is room")),
     at_most("commit_1000", INSTRUCTIONS, 60_000_000.0, || Ok(conversations::commits(1_000)?.update)),
     at_most("app_create_100k", INSTRUCTIONS, 3_000_000.0, suite::create_100k),
+    // Whole commands of a founder.
+    at_most("app_create_s", "s", 2.0, || Ok(apps::figures()?.create)),
+    at_most("deploy_ratio", "", 1.2, || apps::figures().map(|f| f.deploy / f.plain)),
+    shown("deploy_s", "s", || Ok(apps::figures()?.deploy)),
+    shown("deploy_s_plain", "s", || Ok(apps::figures()?.plain)),
+    at_most("rollback_s", "s", 2.0, || Ok(apps::figures()?.rollback)),
     at_most("licence_tour_s", "s", 60.0, tour::seconds),
     at_most("message_e2e_ms", "ms", 100.0, messages::end_to_end),
     at_least("messages_per_s", "messages/s", 100.0, messages::rate),

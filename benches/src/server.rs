@@ -64,6 +64,11 @@ impl Server {
         bail!("the server does not listen")
     }
 
+    /// Where it listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A new instance with one application subnet.
     pub(crate) fn instance(&self) -> anyhow::Result<PocketIc> {
         let url = self.url.parse().context("the server's address")?;

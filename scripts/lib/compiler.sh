@@ -117,6 +117,7 @@ forget_settings() {
     done
 }
 
+# compile <package> [profile]
 compile() {
     local separator=$'\x1f'
     local flags="--remap-path-prefix=$root=/src"
@@ -130,6 +131,6 @@ compile() {
         # What `service_info` says of the module.
         INDUS_COMMIT=$(source_commit) INDUS_COMPILER_VERSION=$compiler \
             CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$target_dir "${cargo[@]}" build --locked \
-            --profile canister --target "$TARGET" "${build_flags[@]}" --package "$1" --lib
+            --profile "${2:-canister}" --target "$TARGET" "${build_flags[@]}" --package "$1" --lib
     ) || die "$1 does not compile (see above)"
 }

@@ -44,6 +44,18 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// icp-cli, unmodified: that of npm, or the one in the PATH.
+pub fn icp() -> PathBuf {
+    let packaged = project().join("tests/node/node_modules/@icp-sdk/icp-cli-linux-x64/bin/icp");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|folder| folder.join("icp"));
+    [packaged]
+        .into_iter()
+        .chain(in_path)
+        .find(|program| program.is_file())
+        .expect("there is no icp: npm ci in tests/node, or one of your own in the PATH")
+}
+
 /// The registry's module.
 pub fn registry_module() -> Vec<u8> {
     module("registry", "scripts/build")
@@ -62,6 +74,15 @@ pub fn license_manager_module() -> Vec<u8> {
 /// The module of app_hosting.
 pub fn app_hosting_module() -> Vec<u8> {
     module("app_hosting", "scripts/build")
+}
+
+/// An example app's module.
+pub fn example_module(name: &str) -> Vec<u8> {
+    let path = project()
+        .join("target/examples")
+        .join(format!("{name}.wasm"));
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}: scripts/build-examples", path.display()))
 }
 
 /// The lifeline's module.

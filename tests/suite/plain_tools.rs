@@ -4,13 +4,13 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use candid::Principal;
-use end_to_end::project;
+use end_to_end::icp;
 use indus_api::{
     Error,
     hosting::{App, CreateAppArgs, HostedCanister, ListCanistersArgs},
@@ -35,15 +35,6 @@ fn prebuilt(name: &str) -> String {
     format!(
         "  - name: {name}\n    build:\n      steps:\n        - type: pre-built\n          path: {name}.wasm\n"
     )
-}
-
-fn icp() -> PathBuf {
-    let folder = project().join("tests/node/node_modules/@icp-sdk/icp-cli-linux-x64");
-    let program = folder.join("bin/icp");
-    if program.is_file() {
-        return program;
-    }
-    "icp".into()
 }
 
 /// A founder's machine: a project, and a home with a key in it.
@@ -101,7 +92,7 @@ impl Machine {
             .env("XDG_DATA_HOME", self.path().join("data"))
             .env("ENGINE_CANISTER_ID", self.hosting.to_text())
             .output()
-            .expect("there is no icp: npm ci in tests/node, or the one of your own in the PATH")
+            .unwrap()
     }
 
     fn done(&self, args: &[&str]) -> String {

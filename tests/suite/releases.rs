@@ -9,7 +9,7 @@ use std::{
 };
 
 use candid::{Encode, Principal};
-use end_to_end::{TrapsAt, app_hosting_module, trapping};
+use end_to_end::{TrapsAt, app_hosting_module, example_module, trapping};
 use flate2::read::GzDecoder;
 use indus_api::{
     Error,
@@ -276,6 +276,44 @@ fn releases_go_live_undo_themselves_and_are_rolled_back() {
     assert_eq!(hosted.module_hash, Some(hash(&good(1))));
     assert_eq!(hosted.release_before, Some(second.id));
     assert_eq!(host.snapshots(canister), 0);
+}
+
+/// A price of the example app.
+#[derive(candid::CandidType, serde::Deserialize, Debug, PartialEq)]
+struct Price {
+    crop: String,
+    price_pkr: u64,
+}
+
+#[test]
+fn memory_of_a_motoko_app_survives_its_releases() {
+    let host = Host::new();
+    host.create_app("ayesha", "kisan").unwrap();
+    let canister = host.create("ayesha").unwrap().canister_id;
+    let first = example_module("kisan_motoko");
+    assert!(live(&host.released("ayesha", &first, canister)));
+    let wheat = || Price {
+        crop: "Wheat".into(),
+        price_pkr: 3_950,
+    };
+    let set: Result<(), String> = host
+        .update(canister, key("ayesha"), "set_price", (wheat(),))
+        .unwrap();
+    set.unwrap();
+
+    // Without its memory it can't go on: the subnet refuses it, and nothing has changed.
+    let next = [&first[..], &[0, 3, 1, b'v', 1]].concat();
+    let forgetful = host.released("ayesha", &next, canister);
+    assert_eq!(ended(&forgetful), Ended::Refused(Failure::NotInstalled));
+    let args = ProposeReleaseArgs {
+        keep_memory: true,
+        ..proposal(canister, &next)
+    };
+    let proposed: Result<Release, Error> =
+        host.hosting("ayesha", "propose_release", (args,)).unwrap();
+    assert!(live(&host.settled(proposed.unwrap().id)));
+    let prices: Vec<Price> = host.query(canister, Principal::anonymous(), "prices", ());
+    assert_eq!(prices, [wheat()]);
 }
 
 #[test]

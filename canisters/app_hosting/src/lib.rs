@@ -6,9 +6,9 @@
 pub mod apps;
 pub mod care;
 pub mod configuration;
-mod consent;
+pub mod consent;
 pub mod creations;
-mod engine;
+pub mod engine;
 pub mod releases;
 pub mod state;
 mod suite;

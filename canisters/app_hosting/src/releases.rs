@@ -405,6 +405,10 @@ pub fn carry_out<M: Memory>(
             "is about this canister, which can't upgrade itself",
         ));
     }
+    if creations::get(state, order.canister).is_ok() {
+        let reason = "is about an app's canister, which its owner releases";
+        return Err(invalid("proposal", reason));
+    }
     if let Some(release) = state.upgrades.get(proposal) {
         let release = get(state, release)?;
         let over = |how| !matches!(how, Ended::Live);

@@ -10,7 +10,8 @@ use indus_kit::{arguments, icrc21::Consent};
 type Fields = Vec<(&'static str, String)>;
 
 /// What a call of `method` with `argument` would do; none where it would be refused.
-pub(crate) fn consent(method: &str, argument: &[u8]) -> Option<Consent> {
+#[must_use]
+pub fn consent(method: &str, argument: &[u8]) -> Option<Consent> {
     let (intent, fields) = match method {
         "apply_for_organisation" => {
             let profile: OrganisationProfile = arguments::decode(argument).ok()?;
@@ -233,31 +234,5 @@ fn of_change(organisation: u64, change: OrganisationChange) -> (&'static str, Fi
                 vec![id, ("Administrators", named.collect::<Vec<_>>().join(", "))],
             )
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candid::Encode;
-
-    use super::*;
-
-    #[test]
-    fn what_is_signed_is_told_and_nothing_else() {
-        let args = CancelArgs {
-            id: 7,
-            reason: "no longer needed".into(),
-        };
-        let argument = Encode!(&args).unwrap();
-        let told = consent("cancel", &argument).unwrap();
-        assert_eq!(
-            told.fields,
-            [
-                ("Proposal", "7".into()),
-                ("Reason", "no longer needed".into())
-            ]
-        );
-        assert_eq!(consent("cancel", b"DIDL\x00\x00"), None);
-        assert_eq!(consent("list_organisations", &argument), None);
     }
 }

@@ -4,7 +4,7 @@
 //! the logic and replies; [`indus_kit::shell`] certifies what has changed. Everything else runs natively over a [`State`].
 
 mod actions;
-mod consent;
+pub mod consent;
 mod governance;
 pub mod inventory;
 mod observe;

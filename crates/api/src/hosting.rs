@@ -104,7 +104,7 @@ impl Default for Configuration {
             apps_of_organisation: 50,
             canisters_of_app: 10,
             initial_cycles: 1_000_000_000_000,
-            module_bytes_of_app: 104_857_600,
+            module_bytes_of_app: 33_554_432,
             care: Care::default(),
         }
     }

@@ -258,6 +258,16 @@ impl Deployment {
         }
     }
 
+    /// Controllers of `canister`, in order, in a certificate that the agent verified against the pinned root key.
+    pub async fn controllers(&self, canister: Principal) -> Result<Vec<Principal>, ClientError> {
+        let agent = self.connection.agent();
+        let read = agent.read_state_canister_controllers(canister).await;
+        let mut controllers =
+            read.map_err(|error| ClientError::agent("read_state of the controllers", error))?;
+        controllers.sort_unstable();
+        Ok(controllers)
+    }
+
     async fn of(&self, canister: Principal, method: &str) -> Result<(), ClientError> {
         let arguments = CanisterIdRecord {
             canister_id: canister,

@@ -6,9 +6,8 @@ use std::time::Duration;
 use candid::Principal;
 use indus_api::hosting::{
     APPS, App, AppRecord, CANISTERS, COSTS, CarryOutArgs, Cost, CostRecord, CreateAppArgs,
-    HostedCanister, HostedCanisterRecord, ListCanistersArgs, MAX_CHUNK_BYTES, ModuleArgs,
-    ProposeReleaseArgs, RELEASES, Release, ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs,
-    UploadArgs, Uploaded, app_key, canister_key, cost_key,
+    HostedCanister, HostedCanisterRecord, ListCanistersArgs, ProposeReleaseArgs, RELEASES, Release,
+    ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs, app_key, canister_key, cost_key,
     engine::{CreateCanisterArgs, CreateCanisterError, CreatedCanister},
     release_key,
 };
@@ -17,10 +16,10 @@ use serde_bytes::ByteBuf;
 use tokio::time::sleep;
 
 use crate::connection::Connection;
-use crate::deployment::ModuleHash;
 use crate::error::ClientError;
 use crate::records::{Certified, Recorded};
 use crate::suite::SuiteCanister;
+use crate::uploads;
 
 /// The canister's name in a trust file.
 pub const APP_HOSTING: &str = "app_hosting";
@@ -152,34 +151,7 @@ impl HostingClient {
 
     /// Uploads a module, but for the chunks that are there.
     pub async fn upload(&self, of: ReleaseOf, module: &[u8]) -> Result<ByteBuf, ClientError> {
-        let module_hash = ByteBuf::from(ModuleHash::of(module).as_bytes().to_vec());
-        let args = ModuleArgs {
-            of,
-            module_hash: module_hash.clone(),
-        };
-        let kept: Result<Uploaded, ClientError> =
-            self.0.query_unverified("get_module", &args).await;
-        let first = match kept {
-            Ok(kept) if kept.complete => return Ok(module_hash),
-            // All are there, and may be others than these: each that is the same is not written again.
-            Ok(kept) if kept.bytes >= module.len() as u64 => 0,
-            Ok(kept) => kept.chunks,
-            Err(ClientError::Refused { .. }) => 0,
-            Err(error) => return Err(error),
-        };
-        for (index, chunk) in (0..).zip(module.chunks(MAX_CHUNK_BYTES)) {
-            if index < first {
-                continue;
-            }
-            let args = UploadArgs {
-                of,
-                module_hash: module_hash.clone(),
-                index,
-                chunk: ByteBuf::from(chunk),
-            };
-            let _: Uploaded = self.0.update("upload_chunk", &args).await?;
-        }
-        Ok(module_hash)
+        uploads::upload(&self.0, of, module).await
     }
 
     /// Proposes a release of a module that was uploaded.

@@ -25,11 +25,13 @@ mod hosting;
 mod identity;
 mod key;
 mod licences;
+mod lifeline;
 mod metrics;
 pub mod records;
 mod registry;
 mod suite;
 mod trust;
+mod uploads;
 
 pub use audit::AuditReport;
 pub use audited::{AuditedCanister, CertifiedHead, CertifiedPage, CertifiedRecord, CertifiedTip};
@@ -39,6 +41,7 @@ pub use error::ClientError;
 pub use export::{Export, key_before};
 pub use hosting::{APP_HOSTING, HostingClient};
 pub use key::Key;
+pub use lifeline::{LIFELINE, LifelineClient};
 pub use metrics::{LocalnetMetrics, MethodCounts};
 pub use records::{Certified, Recorded};
 pub use registry::{

@@ -20,9 +20,8 @@ pub(crate) const FOUNDERS: [(&str, &str); 5] = [
     ("governing-council-d", "Governing Council, Seat D"),
     ("governing-council-e", "Governing Council, Seat E"),
 ];
-/// Names of the key files: who deploys, and the governors in the order of their organisations.
-pub(crate) const FILES: [&str; 1 + FOUNDERS.len()] = [
-    "deployer.key",
+/// Names of the governors' key files, in the order of their organisations.
+pub(crate) const FILES: [&str; FOUNDERS.len()] = [
     "governor-1.key",
     "governor-2.key",
     "governor-3.key",
@@ -71,7 +70,7 @@ pub(crate) fn founding(governors: &[Key]) -> InitArgs {
     }
 }
 
-/// New keys of the deployer and the governors, in files of this folder; those of an earlier localnet go.
+/// New keys of the governors, in files of this folder; those of an earlier localnet go.
 pub(crate) fn written_keys(folder: &Path) -> Result<Vec<Key>, KeysError> {
     let unwritten = |reason: KeyFileError| KeysError {
         folder: folder.into(),

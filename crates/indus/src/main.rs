@@ -55,6 +55,7 @@ struct Arguments {
 enum Command {
     #[command(args_override_self = true)]
     Up(up::Options),
+    Deploy(commands::deploy::Command),
     Prove(prove::Options),
     Verify(verify::Options),
     #[command(subcommand)]
@@ -74,6 +75,7 @@ enum Command {
     #[command(alias = "license")]
     Licence(commands::licence::Command),
     App(commands::app::Command),
+    Lifeline(commands::lifeline::Command),
     Msg(commands::msg::Command),
     #[command(subcommand)]
     Commitment(commands::commitment::Command),
@@ -96,6 +98,9 @@ fn main() -> ExitCode {
         Command::Up(options) => runtime
             .block_on(up::up(options, &mut console))
             .map_err(|error| (error.exit_code(), error.to_string())),
+        Command::Deploy(command) => {
+            ended(runtime.block_on(commands::deploy::deploy(command, &mut console)))
+        }
         Command::Prove(options) => ended(runtime.block_on(prove::prove(options, &mut console))),
         Command::Audit(command) => ended(runtime.block_on(audit::audit(command, &mut console))),
         Command::Key(command) => ended(commands::key::key(&command, &mut console)),
@@ -130,6 +135,9 @@ fn main() -> ExitCode {
             ended(runtime.block_on(commands::licence::licence(command, &mut console)))
         }
         Command::App(command) => ended(runtime.block_on(commands::app::app(command, &mut console))),
+        Command::Lifeline(command) => {
+            ended(runtime.block_on(commands::lifeline::lifeline(command, &mut console)))
+        }
         Command::Msg(command) => {
             ended(runtime.block_on(commands::msg::message(command, &mut console)))
         }

@@ -1,13 +1,24 @@
-//! The canisters of the suite besides the registry, deployed so that they know each other.
+//! The canisters of the suite: deployed so that they know each other, controlled as they should be, and shown to be.
+//!
+//! ```text
+//!            ┌──── upgrades, as the governors decide ────► identity, license_manager, messaging
+//! app_hosting┼───────────────────────────────────────────► registry ◄──┐
+//!            └───────────────────────────────────────────► lifeline ───┤ when nothing else works: several keepers
+//!                                         app_hosting ◄────────────────┘
+//! ```
+//!
+//! Invariants
+//! - When it is deployed, no key controls anything of it.
+//! - It can be deployed again from wherever it stopped: what runs the module is left as it is.
 
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use candid::{Encode, Principal};
-use indus_api::{hosting, identity, licences, messaging};
-use indus_client::Deployment;
-
-use crate::up::UpError;
+use indus_api::{hosting, identity, licences, lifeline, messaging, registry};
+use indus_client::{ClientError, Deployment, ModuleHash, TrustFile};
+use thiserror::Error;
 
 /// Modules to deploy.
 pub(crate) struct Modules {
@@ -16,6 +27,7 @@ pub(crate) struct Modules {
     pub(crate) license_manager: Vec<u8>,
     pub(crate) messaging: Vec<u8>,
     pub(crate) app_hosting: Vec<u8>,
+    pub(crate) lifeline: Vec<u8>,
 }
 
 /// The canisters.
@@ -26,14 +38,38 @@ pub(crate) struct Canisters {
     pub(crate) license_manager: Principal,
     pub(crate) messaging: Principal,
     pub(crate) app_hosting: Principal,
+    pub(crate) lifeline: Principal,
+}
+
+/// What they begin with.
+pub(crate) struct Beginning {
+    pub(crate) founding: registry::InitArgs,
+    /// None for the default.
+    pub(crate) seats: Option<licences::Configuration>,
+    /// Who keeps the lifeline, and how many of them have to agree.
+    pub(crate) keepers: Vec<Principal>,
+    pub(crate) threshold: u32,
+}
+
+/// Why it is not deployed.
+#[derive(Debug, Error)]
+pub(crate) enum SuiteError {
+    #[error("no module: {}: {reason}; scripts/build makes it", path.display())]
+    Module { path: PathBuf, reason: io::Error },
+    #[error("arguments can't be encoded: {0}")]
+    Arguments(#[from] candid::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{canister} runs another module ({module}): upgrades are the governors' to decide")]
+    Runs { canister: Principal, module: String },
 }
 
 impl Modules {
     /// Those that scripts/build made.
-    pub(crate) fn load(folder: &Path) -> Result<Self, UpError> {
+    pub(crate) fn load(folder: &Path) -> Result<Self, SuiteError> {
         let module = |name: &str| {
             let path = folder.join(format!("{name}.wasm.gz"));
-            fs::read(&path).map_err(|reason| UpError::Module { path, reason })
+            fs::read(&path).map_err(|reason| SuiteError::Module { path, reason })
         };
         Ok(Self {
             registry: module("registry")?,
@@ -41,45 +77,67 @@ impl Modules {
             license_manager: module("license_manager")?,
             messaging: module("messaging")?,
             app_hosting: module("app_hosting")?,
+            lifeline: module("lifeline")?,
         })
     }
 }
 
 impl Canisters {
-    /// Those that ask identity who calls.
-    pub(crate) fn that_ask_identity(&self) -> Vec<Principal> {
-        vec![self.license_manager, self.messaging, self.app_hosting]
+    /// Those that a trust file names.
+    pub(crate) fn of(trust: &TrustFile) -> Result<Self, ClientError> {
+        let canister = |name| trust.canister(name).map_err(ClientError::from);
+        Ok(Self {
+            registry: canister("registry")?,
+            identity: canister("identity")?,
+            license_manager: canister("license_manager")?,
+            messaging: canister("messaging")?,
+            app_hosting: canister("app_hosting")?,
+            lifeline: canister("lifeline")?,
+        })
     }
 
     /// The names that they have in a trust file.
-    pub(crate) fn named(&self) -> [(&'static str, Principal); 5] {
+    pub(crate) fn named(&self) -> [(&'static str, Principal); 6] {
         [
             ("registry", self.registry),
             ("identity", self.identity),
             ("license_manager", self.license_manager),
             ("messaging", self.messaging),
             ("app_hosting", self.app_hosting),
+            ("lifeline", self.lifeline),
         ]
+    }
+
+    /// Who controls each of them when it is deployed.
+    pub(crate) fn controllers(&self, canister: Principal) -> Vec<Principal> {
+        let mut controllers = if canister == self.app_hosting {
+            vec![self.lifeline]
+        } else if canister == self.registry {
+            vec![self.app_hosting, self.lifeline]
+        } else {
+            vec![self.app_hosting]
+        };
+        controllers.sort_unstable();
+        controllers
+    }
+
+    /// Those that ask identity who calls.
+    pub(crate) fn that_ask_identity(&self) -> Vec<Principal> {
+        vec![self.license_manager, self.messaging, self.app_hosting]
     }
 }
 
-/// Creates and installs the canisters beside a registry that is there.
+/// Installs the canisters, which are there, and hands them over to each other.
 pub(crate) async fn deploy(
     deployer: &Deployment,
-    effective_canister: Principal,
-    registry: Principal,
+    canisters: &Canisters,
     modules: &Modules,
-    seats: licences::Configuration,
-) -> Result<Canisters, UpError> {
-    let create = || deployer.create(effective_canister);
-    let canisters = Canisters {
-        registry,
-        identity: create().await?,
-        license_manager: create().await?,
-        messaging: create().await?,
-        app_hosting: create().await?,
-    };
-    let identity = identity::InitArgs {
+    beginning: &Beginning,
+) -> Result<(), SuiteError> {
+    let Canisters {
+        registry, identity, ..
+    } = *canisters;
+    let identity_args = identity::InitArgs {
         registry,
         configuration: identity::Configuration {
             suite_canisters: canisters.that_ask_identity(),
@@ -87,60 +145,103 @@ pub(crate) async fn deploy(
         },
     };
     let license_manager = licences::InitArgs {
-        identity: canisters.identity,
+        identity,
         registry,
-        configuration: Some(seats),
+        configuration: beginning.seats.clone(),
     };
     let messaging = messaging::InitArgs {
-        identity: canisters.identity,
+        identity,
         registry,
         configuration: messaging::Configuration::default(),
     };
     let app_hosting = hosting::InitArgs {
-        identity: canisters.identity,
+        identity,
         registry,
         license_manager: canisters.license_manager,
         configuration: None,
     };
+    let lifeline = lifeline::InitArgs {
+        registry,
+        app_hosting: canisters.app_hosting,
+        keepers: beginning.keepers.clone(),
+        threshold: beginning.threshold,
+    };
     for (canister, module, arguments) in [
-        (canisters.identity, &modules.identity, Encode!(&identity)),
+        (registry, &modules.registry, Encode!(&beginning.founding)?),
+        (identity, &modules.identity, Encode!(&identity_args)?),
         (
             canisters.license_manager,
             &modules.license_manager,
-            Encode!(&license_manager),
+            Encode!(&license_manager)?,
         ),
-        (canisters.messaging, &modules.messaging, Encode!(&messaging)),
+        (
+            canisters.messaging,
+            &modules.messaging,
+            Encode!(&messaging)?,
+        ),
         (
             canisters.app_hosting,
             &modules.app_hosting,
-            Encode!(&app_hosting),
+            Encode!(&app_hosting)?,
         ),
+        (canisters.lifeline, &modules.lifeline, Encode!(&lifeline)?),
     ] {
-        let arguments = arguments.map_err(UpError::Arguments)?;
-        deployer
-            .install(canister, module.clone(), arguments)
-            .await?;
+        install(deployer, canister, module, arguments).await?;
     }
-    hand_over(deployer, &canisters).await?;
-    Ok(canisters)
+    for (_, canister) in canisters.named() {
+        let controllers = canisters.controllers(canister);
+        if deployer.controllers(canister).await? != controllers {
+            deployer.set_controllers(canister, controllers).await?;
+        }
+    }
+    Ok(())
 }
 
-/// From now on app_hosting upgrades the others, as the governors decide. The deployer keeps a way into the two that everything hangs on: who
-/// decides, and who carries out.
-async fn hand_over(deployer: &Deployment, canisters: &Canisters) -> Result<(), UpError> {
-    let Canisters {
-        registry,
-        identity,
-        license_manager,
-        messaging,
-        app_hosting,
-    } = *canisters;
-    for canister in [identity, license_manager, messaging] {
-        deployer
-            .set_controllers(canister, vec![app_hosting])
-            .await?;
+/// Installs a module on an empty canister, or leaves the canister that runs it as it is.
+pub(crate) async fn install(
+    deployer: &Deployment,
+    canister: Principal,
+    module: &[u8],
+    arguments: Vec<u8>,
+) -> Result<ModuleHash, SuiteError> {
+    let hash = ModuleHash::of(module);
+    match deployer.module_hash(canister).await? {
+        Some(runs) if runs == hash => Ok(hash),
+        Some(runs) => Err(SuiteError::Runs {
+            canister,
+            module: runs.to_string(),
+        }),
+        None => Ok(deployer
+            .install(canister, module.to_vec(), arguments)
+            .await?),
     }
-    let both = vec![app_hosting, deployer.connection().caller()];
-    deployer.set_controllers(registry, both).await?;
-    Ok(())
+}
+
+/// What the subnet certifies of a canister of the suite.
+pub(crate) struct Control {
+    pub(crate) name: &'static str,
+    pub(crate) canister: Principal,
+    pub(crate) module: Option<ModuleHash>,
+    pub(crate) controllers: Vec<Principal>,
+    /// Whether nobody else controls it than should.
+    pub(crate) is_right: bool,
+}
+
+/// Looks who controls what.
+pub(crate) async fn controls(
+    reader: &Deployment,
+    canisters: &Canisters,
+) -> Result<Vec<Control>, ClientError> {
+    let mut controls = Vec::new();
+    for (name, canister) in canisters.named() {
+        let controllers = reader.controllers(canister).await?;
+        controls.push(Control {
+            name,
+            canister,
+            module: reader.module_hash(canister).await?,
+            is_right: controllers == canisters.controllers(canister),
+            controllers,
+        });
+    }
+    Ok(controls)
 }

@@ -49,7 +49,8 @@ pub(crate) struct Stage<'a> {
     /// One of each founding organisation, in their order; they are its administrators too.
     pub(crate) governors: &'a [Key],
     pub(crate) canisters: Canisters,
-    /// The modules that these two were installed from.
+    /// The modules that these were installed from.
+    pub(crate) app_hosting: &'a [u8],
     pub(crate) identity: &'a [u8],
     pub(crate) license_manager: &'a [u8],
     pub(crate) sites: &'a Sites,

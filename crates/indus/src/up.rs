@@ -9,7 +9,7 @@
 //! Invariants
 //! - Input files are checked before anything is started or written.
 //! - The root key comes from the status file of the localnet that was started here, and from nowhere else.
-//! - Secret keys live in memory only, and end with the command; but the keys of the governors and of the deployer of a localnet
+//! - Secret keys live in memory only, and end with the command; but the keys of the governors of a localnet
 //!   that goes on serving are key files beside the trust file, for `indus proposal` and `indus canister upgrade`. They are worth
 //!   nothing without that localnet.
 //! - However it ends, localnet has ended before.
@@ -37,7 +37,7 @@ use crate::readback;
 use crate::registration::{self, Registered, RegistrationError};
 use crate::signals::{Signal, Signals};
 use crate::sites::{Sites, SitesError};
-use crate::suite::{self, Modules};
+use crate::suite::{self, Beginning, Canisters, Modules, SuiteError};
 use crate::summary::{self, Costs};
 use crate::tour::{self, Stage, Tools, TourError};
 use crate::whole::{self, WholeError};
@@ -93,8 +93,10 @@ pub(crate) enum UpError {
     Signals(io::Error),
     #[error("{step} ended abnormally: {reason}")]
     Aborted { step: &'static str, reason: String },
-    #[error("no module: {}: {reason}; scripts/build makes it", path.display())]
-    Module { path: PathBuf, reason: io::Error },
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    #[error("controlled by others than should be: {0}")]
+    Control(String),
     #[error("not there: {}: {reason}", path.display())]
     Tool { path: PathBuf, reason: io::Error },
     #[error("nobody holds a seat who could deploy an app")]
@@ -106,7 +108,7 @@ pub(crate) enum UpError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("registry's arguments can't be encoded: {0}")]
-    Arguments(candid::Error),
+    Arguments(#[from] candid::Error),
     #[error("registering {slug}: {reason}")]
     Registration {
         slug: String,
@@ -282,29 +284,25 @@ async fn session(status: &Status, inputs: &Inputs, console: &mut Console) -> Res
         inputs.trust_file.display()
     ));
 
-    let mut keys: Vec<Key> = if inputs.once {
+    let governors: Vec<Key> = if inputs.once {
         FILES.iter().map(|_| Key::generate()).collect()
     } else {
         let folder = inputs.trust_file.with_file_name("keys");
         let keys = founders::written_keys(&folder)?;
         console.line(format_args!(
-            "keys:          {} (the five governors of this localnet, and who deploys on it)",
+            "keys:          {} (the five governors of this localnet, who keep its lifeline too)",
             folder.display()
         ));
         keys
     };
-    let governors = keys.split_off(1);
     let anonymous = Connection::open(trust.clone())?;
-    // The one that was left.
-    let deployer = keys.pop().unwrap_or_else(Key::generate);
-    let deployment = Deployment::new(anonymous.signing_as(&deployer));
+    // It gives everything away that it deploys.
+    let deployment = Deployment::new(anonymous.signing_as(&Key::generate()));
     let registry = deployment
         .create(status.default_effective_canister_id)
         .await?;
-    let arguments = Encode!(&founders::founding(&governors)).map_err(UpError::Arguments)?;
-    let module = deployment
-        .install(registry, inputs.modules.registry.clone(), arguments)
-        .await?;
+    let arguments = Encode!(&founders::founding(&governors))?;
+    let module = suite::install(&deployment, registry, &inputs.modules.registry, arguments).await?;
     trust.canisters.insert(String::from("registry"), registry);
     trust.save(&inputs.trust_file).map_err(ClientError::from)?;
     console.line(format_args!(
@@ -419,14 +417,29 @@ impl Suite<'_> {
             registered,
         } = self;
         let registry = trust.canister("registry").map_err(ClientError::from)?;
-        let canisters = suite::deploy(
-            deployer,
-            status.default_effective_canister_id,
+        let create = || deployer.create(status.default_effective_canister_id);
+        let canisters = Canisters {
             registry,
-            &inputs.modules,
-            licensing::configuration(inputs.applicants),
-        )
-        .await?;
+            identity: create().await?,
+            license_manager: create().await?,
+            messaging: create().await?,
+            app_hosting: create().await?,
+            lifeline: create().await?,
+        };
+        let beginning = Beginning {
+            founding: founders::founding(governors),
+            seats: Some(licensing::configuration(inputs.applicants)),
+            keepers: governors.iter().map(Key::principal).collect(),
+            threshold: APPROVALS,
+        };
+        suite::deploy(deployer, &canisters, &inputs.modules, &beginning).await?;
+        let controls = suite::controls(deployer, &canisters).await?;
+        if let Some(wrong) = controls.iter().find(|control| !control.is_right) {
+            return Err(UpError::Control(wrong.name.into()));
+        }
+        console.line(
+            "controllers:   of all 6 canisters are canisters of the suite, as the subnet certifies; no key controls any of them",
+        );
         let names = canisters.named().map(|(name, id)| (String::from(name), id));
         trust.canisters.extend(names);
         trust.save(&inputs.trust_file).map_err(ClientError::from)?;
@@ -444,6 +457,7 @@ impl Suite<'_> {
             deployer: (*deployer).clone(),
             governors,
             canisters,
+            app_hosting: &inputs.modules.app_hosting,
             identity: &inputs.modules.identity,
             license_manager: &inputs.modules.license_manager,
             sites,

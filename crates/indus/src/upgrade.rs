@@ -1,5 +1,5 @@
-//! An upgrade of a canister of the suite, exactly as the governors approved it; app_hosting carries it out, and puts the canister back if it
-//! does not come up.
+//! An upgrade of a canister of the suite, exactly as the governors approved it; app_hosting carries it out, of app_hosting the lifeline, and puts
+//! the canister back if it does not come up.
 //!
 //! ```text
 //! order (certified) = module, argument = files ─► upload ─► carry_out ─► followed ─► how it ended (certified)
@@ -7,12 +7,15 @@
 //!
 //! Invariants
 //! - Nothing is uploaded whose hash is not in an executed proposal that the subnet certifies.
+//! - What went live goes on with the certified log of what was there before.
 //! - It can be asked for again: what runs is followed, what went live is not done twice.
 
-use candid::Principal;
 use indus_api::hosting::{CarryOutArgs, Ended, ReleaseOf, ReleaseState};
+use indus_api::lifeline::{InterventionState, ModuleOf};
 use indus_api::registry::{Action, ProposalState, UpgradeOrder};
-use indus_client::{ClientError, HostingClient, ModuleHash, RegistryClient};
+use indus_client::{
+    AuditedCanister, ClientError, HostingClient, LifelineClient, ModuleHash, RegistryClient,
+};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -22,10 +25,8 @@ use crate::console::Console;
 
 /// What is to be done, with what, and by whom.
 pub(crate) struct Upgrade<'a> {
-    /// To read the proposal.
+    /// To read the proposal, in the name of a governor who proposed or approved it.
     pub(crate) registry: &'a RegistryClient,
-    /// In the name of a governor who proposed or approved it.
-    pub(crate) hosting: &'a HostingClient,
     pub(crate) proposal: u64,
     pub(crate) module: Vec<u8>,
     /// Candid of the new module's argument.
@@ -58,8 +59,6 @@ pub(crate) enum UpgradeError {
         found: String,
         approved: String,
     },
-    #[error("{0} carries upgrades out and can't upgrade itself")]
-    Itself(Principal),
 }
 
 /// Has it carried out; `quiet` says nothing meanwhile.
@@ -69,35 +68,58 @@ pub(crate) async fn carry_out(
     console: &mut Console,
 ) -> Result<Outcome, UpgradeError> {
     let order = approved(upgrade).await?;
-    let (hosting, proposal) = (upgrade.hosting, upgrade.proposal);
-    if order.canister == hosting.canister().canister() {
-        return Err(UpgradeError::Itself(order.canister));
-    }
-    let of = ReleaseOf::Upgrade { proposal };
-    hosting.upload(of, &upgrade.module).await?;
+    let proposal = upgrade.proposal;
+    let connection = upgrade.registry.connection();
+    let hosting = HostingClient::new(connection.clone())?;
+    let by_lifeline = order.canister == hosting.canister().canister();
+    let audited = AuditedCanister::new(connection.clone(), order.canister);
+    // What does not answer may be what is to be mended.
+    let before = audited.head().await.ok();
     let args = CarryOutArgs {
         proposal,
         argument: ByteBuf::from(upgrade.argument.clone()),
     };
-    let release = hosting.carry_out(&args).await?;
-    if !quiet {
-        console.line(format_args!(
-            "upgrade:       {} to {}: release {} of app_hosting",
-            order.canister, order.version, release.id
-        ));
-    }
-    let release = hosting.followed(release.id).await?;
-    Ok(match release.state {
-        ReleaseState::Ended {
-            how: Ended::Live, ..
-        } => Outcome::Live,
-        ReleaseState::Ended { how, .. } => Outcome::NotLive {
+    let mut told = |by: &str, id: u64| {
+        if !quiet {
+            console.line(format_args!(
+                "upgrade:       {} to {}: {by} {id}",
+                order.canister, order.version
+            ));
+        }
+    };
+    let how = if by_lifeline {
+        let lifeline = LifelineClient::new(connection.clone())?;
+        let of = ModuleOf::Decision { proposal };
+        lifeline.upload(of, &upgrade.module).await?;
+        let begun = lifeline.carry_out(&args).await?;
+        told("intervention of the lifeline", begun.id);
+        match lifeline.followed(begun.id).await?.state {
+            InterventionState::Ended { how, .. } => Ok(how),
+            other => Err(format!("{other:?}")),
+        }
+    } else {
+        let of = ReleaseOf::Upgrade { proposal };
+        hosting.upload(of, &upgrade.module).await?;
+        let begun = hosting.carry_out(&args).await?;
+        told("release of app_hosting", begun.id);
+        match hosting.followed(begun.id).await?.state {
+            ReleaseState::Ended { how, .. } => Ok(how),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    match how {
+        Ok(Ended::Live) => {
+            if let Some(before) = before {
+                let after = audited.head().await?;
+                audited.prove_consistency(&before.head, &after.head).await?;
+            }
+            Ok(Outcome::Live)
+        }
+        Ok(how) => Ok(Outcome::NotLive {
             reason: app::ended(how),
-        },
-        other => Outcome::NotLive {
-            reason: format!("{other:?}"),
-        },
-    })
+        }),
+        Err(reason) => Ok(Outcome::NotLive { reason }),
+    }
 }
 
 /// The order, if it is one, and the files are what it names.

@@ -7,7 +7,7 @@ use indus_api::{
     Error,
     hosting::{
         APP_APPROVER, ApproveReleaseArgs, CarryOutArgs, Configuration, Ended, Failure, HealthCheck,
-        ListReleasesArgs, MAX_CHUNK_BYTES, MAX_RELEASE_ARGUMENT_BYTES, ModuleArgs,
+        ListReleasesArgs, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_RELEASE_ARGUMENT_BYTES, ModuleArgs,
         ProposeReleaseArgs, Release, ReleaseOf, ReleaseState, RollBackArgs, UploadArgs, Uploaded,
     },
     registry::{ApprovedUpgrade, UpgradeOrder},
@@ -159,6 +159,18 @@ impl Setting {
         before: Option<&[u8]>,
         good: bool,
     ) -> (Ended, Vec<Step>) {
+        let (ended, steps) = self.steps(id, before, good, 50);
+        (ended.expect("it ends"), steps)
+    }
+
+    /// The same, so many steps of it at most: how it ended, if it has.
+    pub(crate) fn steps(
+        &mut self,
+        id: u64,
+        before: Option<&[u8]>,
+        good: bool,
+        most: usize,
+    ) -> (Option<Ended>, Vec<Step>) {
         let status = Status {
             status: Running::Running,
             module_hash: before.map(hash),
@@ -167,7 +179,7 @@ impl Setting {
             },
         };
         let mut steps = Vec::new();
-        for _ in 0..50 {
+        for _ in 0..most {
             self.reopen();
             let subject = founder(1);
             let next = self
@@ -193,10 +205,15 @@ impl Setting {
                 })
                 .unwrap();
             if let Going::Ended(ended) = going {
-                return (ended, steps);
+                return (Some(ended), steps);
             }
         }
-        panic!("it does not end");
+        (None, steps)
+    }
+
+    /// The canister of a release, if there is one.
+    pub(crate) fn state_of(&self, id: u64) -> Option<Principal> {
+        releases::get(&self.state, id).ok().map(|one| one.canister)
     }
 
     /// A release as it is certified.
@@ -441,6 +458,18 @@ fn a_module_comes_in_order_and_has_its_hash() {
 }
 
 #[test]
+fn a_module_has_a_hundred_chunks_at_most() {
+    let (mut s, _) = Setting::with_canister();
+    let of = ReleaseOf::App(1);
+    for index in 0..MAX_CHUNKS {
+        s.upload_chunk(&founder(1), of, &hash(ONE), (index, b"x"))
+            .unwrap();
+    }
+    let one_more = s.upload_chunk(&founder(1), of, &hash(ONE), (MAX_CHUNKS, b"x"));
+    assert_eq!(refusal(one_more), "invalid index");
+}
+
+#[test]
 fn what_is_asked_for_is_bounded() {
     let (mut s, canister) = Setting::with_canister();
     let one = founder(1);
@@ -616,6 +645,15 @@ fn what_the_governors_decided_is_carried_out_once_and_exactly_so() {
     let itself = upgrade(6, own(), TWO);
     assert_eq!(
         refusal(carry(&mut s, 1, &itself, empty)),
+        "invalid proposal"
+    );
+    // What is somebody's is not the governors' to replace.
+    s.create_app(&founder(2), named("kisan", None)).unwrap();
+    let creation = s.begin(&founder(2)).unwrap();
+    let theirs = s.created(&founder(2), &creation).unwrap();
+    let taking = upgrade(7, theirs, TWO);
+    assert_eq!(
+        refusal(carry(&mut s, 1, &taking, empty)),
         "invalid proposal"
     );
     let release = carry(&mut s, 1, &decided, empty).unwrap();

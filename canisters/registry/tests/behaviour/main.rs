@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod certified;
+mod consent;
 mod histories;
 mod inventory;
 mod organisations;

@@ -36,14 +36,14 @@ pub struct Care {
 }
 
 impl Default for Care {
-    /// A reading a day; a trillion for who has less than half of one, ten a month; a price of 13-node subnets, 10^12 cycles for 1 SDR, at
+    /// A reading a day; a trillion for who has less than a quarter of one (to create a canister costs half of one), three a month; a price of 13-node subnets, 10^12 cycles for 1 SDR, at
     /// 380 rupees.
     fn default() -> Self {
         Self {
             reading_interval_ns: 24 * 60 * MINUTE_NS,
-            least_cycles: 500_000_000_000,
+            least_cycles: 250_000_000_000,
             top_up_cycles: 1_000_000_000_000,
-            cycles_a_month_of_app: 10_000_000_000_000,
+            cycles_a_month_of_app: 3_000_000_000_000,
             reserve_cycles: 5_000_000_000_000,
             paisa_per_trillion: 38_000,
         }

@@ -12,6 +12,7 @@ use crate::commands::signing::{Consent, Signing};
 use crate::console::Console;
 use crate::failure::Failure;
 
+pub(crate) use link::named;
 pub(crate) use release::ended;
 
 /// Apps: make one, create canisters for it, link them for dfx and icp-cli; releases: propose, approve, roll back.

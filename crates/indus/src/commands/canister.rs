@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use candid::Principal;
 use clap::{Args, Subcommand};
 use indus_api::registry::CanisterEntry;
-use indus_client::HostingClient;
 
 use crate::commands::network::Network;
 use crate::commands::sheet::{self, Fields};
@@ -91,10 +90,8 @@ pub(crate) async fn canister(command: Command, console: &mut Console) -> Result<
         } => {
             let read = |path: &PathBuf| fs::read(path).map_err(|error| Failure::file(path, error));
             let registry = network.signing()?;
-            let hosting = HostingClient::new(registry.connection().clone());
             let upgrade = Upgrade {
                 registry: &registry,
-                hosting: &hosting.map_err(Failure::failed)?,
                 proposal,
                 module: read(&module)?,
                 argument: match &argument {

@@ -64,6 +64,12 @@ impl Network {
         SuiteCanister::new(connection, name).map_err(|error| Failure::file(&self.trust, error))
     }
 
+    /// Writes the trust file.
+    pub(crate) fn save(&self, trust: &TrustFile) -> Result<(), Failure> {
+        let saved = trust.save(&self.trust);
+        saved.map_err(|error| Failure::Failed(error.to_string()))
+    }
+
     /// Whether a key was named.
     pub(crate) fn has_key(&self) -> bool {
         self.key.is_some()

@@ -25,6 +25,7 @@ pub(crate) async fn declared(
         (stage.canisters.license_manager, "license-manager"),
         (stage.canisters.messaging, "messaging"),
         (stage.canisters.app_hosting, "app-hosting"),
+        (stage.canisters.lifeline, "lifeline"),
     ];
     for (canister, name) in canisters {
         let running = stage.deployer.module_hash(canister).await;
@@ -33,7 +34,7 @@ pub(crate) async fn declared(
         council.decided(record(canister, name, &running)).await?;
         expect(council, canister, Drift::Match).await?;
     }
-    console.line("inventory:     5 canisters of the suite declared, 3 of 5 each; observed to run the declared modules");
+    console.line("inventory:     6 canisters of the suite declared, 3 of 5 each; observed to run the declared modules");
     Ok(())
 }
 

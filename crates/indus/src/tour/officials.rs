@@ -7,7 +7,7 @@ use indus_api::identity::{
     Achievement, ApproveRecoveryArgs, CREDENTIAL_ISSUER, Configuration, Credential, CredentialView,
     GrantArgs, IssueArgs, Method, MethodKind, NewMethod, OfferArgs, OpenRecoveryArgs, Pairing,
     Person, RECOVERIES, RECOVERY_OFFICER, Recovery, RegisterArgs, RevocationReason,
-    RevokeCredentialArgs, RevokeRoleArgs, RevokedCredential, Role, id_key,
+    RevokeCredentialArgs, RevokeRoleArgs, RevokedCredential, Role, id_key, person_key,
 };
 use indus_client::{ClientError, Connection, Key, MAX_CERTIFICATE_AGE, SuiteCanister, records};
 use indus_verify::signed_credential::{ProvedCredential, SignedCredential};
@@ -67,6 +67,12 @@ impl Device {
     ) -> Result<T, TourError> {
         let answer = self.identity.update(method, argument).await;
         answer.map_err(at(ACT))
+    }
+
+    /// Whether this person is certified, as they may read themselves.
+    pub(super) async fn is_known(&self, person: Principal) -> Result<bool, TourError> {
+        let found = self.identity.record::<Person>(&person_key(person)).await;
+        Ok(found.map_err(at(ACT))?.value.is_some())
     }
 
     /// A credential as the canister signs it, if it does.

@@ -6,9 +6,8 @@ use candid::Principal;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use indus_api::identity::{Person, person_key};
 use indus_api::registry::{Action, Drift, UpgradeOrder};
-use indus_client::{AuditedCanister, Connection, HostingClient, ModuleHash, SuiteCanister};
+use indus_client::{AuditedCanister, Connection, ModuleHash};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -49,6 +48,7 @@ pub(crate) async fn upgraded(
     console: &mut Console,
 ) -> Result<(), TourError> {
     under_load(stage, council, console).await?;
+    itself(stage, council, console).await?;
 
     let (canister, module) = (stage.canisters.license_manager, stage.license_manager);
     let before = ModuleHash::of(module);
@@ -99,10 +99,8 @@ async fn under_load(
         return Err(unexpected(ACT, "the upgrade did not go live"));
     }
     inventory::expect(council, canister, Drift::Match).await?;
-    let identity = SuiteCanister::new(stage.connection.clone(), "identity").map_err(at(ACT))?;
-    for person in &acknowledged {
-        let found = identity.record::<Person>(&person_key(*person)).await;
-        if found.map_err(at(ACT))?.value.is_none() {
+    for (device, person) in &acknowledged {
+        if !device.is_known(*person).await? {
             return Err(unexpected(ACT, format!("person {person} was lost")));
         }
     }
@@ -114,15 +112,37 @@ async fn under_load(
     Ok(())
 }
 
+/// Upgrades app_hosting, which upgrades all others: the lifeline does it.
+async fn itself(
+    stage: &Stage<'_>,
+    council: &Council,
+    console: &mut Console,
+) -> Result<(), TourError> {
+    let (canister, module) = (stage.canisters.app_hosting, stage.app_hosting);
+    let labelled = labelled(module, "a later build")
+        .map_err(|error| unexpected(ACT, format!("the module can't be labelled: {error}")))?;
+    let (before, after) = (ModuleHash::of(module), ModuleHash::of(&labelled));
+    let proposal = ordered(council, canister, (&before, &after), "0.1.0 relabelled").await?;
+    let outcome = carried_out(stage, council, (proposal, canister), &labelled, console).await?;
+    if outcome != Outcome::Live {
+        return Err(unexpected(ACT, "the upgrade did not go live"));
+    }
+    inventory::expect(council, canister, Drift::Match).await?;
+    console.line(format_args!(
+        "lifeline:      upgraded app_hosting ({canister}), which can't upgrade itself, by proposal {proposal}"
+    ));
+    Ok(())
+}
+
 /// Registers one person after another until it is told to end: who was acknowledged, and how many calls were refused.
 async fn registering(
     connection: Connection,
     mut over: watch::Receiver<bool>,
-) -> (Vec<Principal>, usize) {
+) -> (Vec<(Device, Principal)>, usize) {
     let (mut acknowledged, mut refused) = (Vec::new(), 0);
     while !*over.borrow_and_update() {
         match Device::registered(&connection).await {
-            Ok((_, person)) => acknowledged.push(person),
+            Ok(registered) => acknowledged.push(registered),
             Err(_) => refused += 1,
         }
     }
@@ -160,10 +180,8 @@ async fn carried_out(
     console: &mut Console,
 ) -> Result<Outcome, TourError> {
     let registry = council.governor(1)?;
-    let hosting = HostingClient::new(registry.connection().clone()).map_err(at(ACT))?;
     let upgrade = Upgrade {
         registry,
-        hosting: &hosting,
         proposal,
         module: module.to_vec(),
         argument: argument()?,

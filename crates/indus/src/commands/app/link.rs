@@ -46,7 +46,8 @@ fn word(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-fn named(text: &str) -> Result<(String, Principal), String> {
+/// A canister, as NAME=ID.
+pub(crate) fn named(text: &str) -> Result<(String, Principal), String> {
     let (name, id) = text.split_once('=').ok_or("must be NAME=ID")?;
     let id = Principal::from_text(id).map_err(|error| format!("{id}: {error}"))?;
     Ok((word(name)?, id))
