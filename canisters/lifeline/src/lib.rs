@@ -5,7 +5,7 @@
 //!
 //! It asks nobody who its callers are: keepers are keys that it knows itself.
 
-mod consent;
+pub mod consent;
 pub mod interventions;
 pub mod keepers;
 pub mod state;

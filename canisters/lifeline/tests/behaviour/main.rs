@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod access;
+mod consent;
 mod decisions;
 mod interventions;
 mod keepers;
