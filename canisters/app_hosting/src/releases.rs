@@ -35,7 +35,10 @@ use indus_kit::{
 };
 use indus_orchestrator::{
     Answer, Going, Plan, Step, Work, modules,
-    orders::{check_argument, check_decided, check_ordered_argument, check_proposal, digest},
+    orders::{
+        check_argument, check_decided, check_in_time, check_ordered_argument, check_proposal,
+        digest,
+    },
     works::{self, Next, Prepared},
 };
 use serde_bytes::ByteBuf;
@@ -387,7 +390,7 @@ pub fn withdraw<M: Memory>(
 ///
 /// # Errors
 /// [`Error::Unauthorized`]; [`Error::Invalid`] for the argument, and for an upgrade of this canister; [`Error::NotFound`] for the
-/// module; [`Error::Conflict`] with another release that is open.
+/// module; [`Error::Conflict`] with another release that is open; [`Error::Expired`] for what was decided 30 days ago; [`Error::RateLimited`].
 pub fn carry_out<M: Memory>(
     state: &mut State<M>,
     context: &Context,
@@ -417,6 +420,7 @@ pub fn carry_out<M: Memory>(
             return Ok(release);
         }
     }
+    check_in_time(context, upgrade)?;
     check_ordered_argument(order, &args.argument)?;
     if state.open_releases.contains_key(&order.canister) {
         return Err(conflict("another release of the canister is open"));
@@ -426,6 +430,7 @@ pub fn carry_out<M: Memory>(
     };
     let hash = modules::module_hash(&order.module_hash)?;
     let uploaded = state.modules.complete(of, &hash)?;
+    state.limits.take(context, None, 1)?;
     let release = Release {
         id: RELEASE.len(&state.kit.certified) + 1,
         number: next_number(state, order.canister),
@@ -519,8 +524,12 @@ fn ended<M: Memory>(
     state.record(context, RELEASE_ENDED, state.own, changes)?;
     state.works.end(id);
     state.open_releases.remove(&release.canister);
-    if let Some(message) = work.message() {
-        state.messages.insert(id, message.to_owned());
+    let left = work.snapshot().filter(|_| matches!(how, Ended::Broken(_)));
+    let left = left.map(|snapshot| format!("its snapshot is {}", hex::encode(snapshot)));
+    let said = work.message().map(str::to_owned);
+    let said: Vec<String> = said.into_iter().chain(left).collect();
+    if !said.is_empty() {
+        state.messages.insert(id, said.join("; "));
     }
     if how != Ended::Live {
         state.arguments.remove(&id);

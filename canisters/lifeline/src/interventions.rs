@@ -37,7 +37,10 @@ use indus_kit::{
 };
 use indus_orchestrator::{
     Answer, Going, Plan, Step, modules,
-    orders::{check_argument, check_decided, check_ordered_argument, check_proposal, digest},
+    orders::{
+        check_argument, check_decided, check_in_time, check_ordered_argument, check_proposal,
+        digest,
+    },
     work::MAX_RETRIES,
     works::{self, Next, Prepared},
 };
@@ -283,6 +286,7 @@ pub fn carry_out<M: Memory>(
         }
     }
     let order = &upgrade.order;
+    check_in_time(context, upgrade)?;
     check_ordered_argument(order, &args.argument)?;
     check_idle(state, order.canister)?;
     let of = ModuleOf::Decision {

@@ -24,6 +24,22 @@ pub fn check_decided(context: &Context, upgrade: &ApprovedUpgrade) -> Result<(),
     Err(unauthorized("a governor who decided the upgrade"))
 }
 
+/// How long an upgrade that was decided can be carried out for the first time, in nanoseconds: 30 days. What the governors had in mind then need
+/// not be what is good for the canister later.
+pub const ORDER_LIFETIME_NS: u64 = 30 * 24 * 3_600 * 1_000_000_000;
+
+/// Refuses what was decided too long ago.
+///
+/// # Errors
+/// [`Error::Expired`].
+pub fn check_in_time(context: &Context, upgrade: &ApprovedUpgrade) -> Result<(), Error> {
+    let over_ns = upgrade.executed_at_ns.saturating_add(ORDER_LIFETIME_NS);
+    if context.time_ns < over_ns {
+        return Ok(());
+    }
+    Err(Error::Expired)
+}
+
 /// Refuses an answer of the registry about another proposal than the one that was asked for.
 ///
 /// # Errors

@@ -592,7 +592,7 @@ fn upgrade(proposal: u64, canister: Principal, module: &[u8]) -> ApprovedUpgrade
             source_commit: "0".repeat(40),
             version: "1".into(),
         },
-        executed_at_ns: 1,
+        executed_at_ns: 1_700_000_000_000_000_000,
         decided_by: vec![key(1), key(12)],
     }
 }
@@ -647,6 +647,11 @@ fn what_the_governors_decided_is_carried_out_once_and_exactly_so() {
         refusal(carry(&mut s, 1, &itself, empty)),
         "invalid proposal"
     );
+    let old = ApprovedUpgrade {
+        executed_at_ns: 1_690_000_000_000_000_000,
+        ..upgrade(8, suite, TWO)
+    };
+    assert_eq!(carry(&mut s, 1, &old, empty), Err(Error::Expired));
     // What is somebody's is not the governors' to replace.
     s.create_app(&founder(2), named("kisan", None)).unwrap();
     let creation = s.begin(&founder(2)).unwrap();

@@ -107,7 +107,7 @@ pub(crate) fn upgrade(proposal: u64, canister: Principal, module: &[u8]) -> Appr
             source_commit: "0".repeat(40),
             version: "1".into(),
         },
-        executed_at_ns: 1,
+        executed_at_ns: 1_700_000_000_000_000_000,
         decided_by: vec![key(11), key(12)],
     }
 }
