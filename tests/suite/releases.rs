@@ -291,7 +291,8 @@ fn memory_of_a_motoko_app_survives_its_releases() {
     host.create_app("ayesha", "kisan").unwrap();
     let canister = host.create("ayesha").unwrap().canister_id;
     let first = example_module("kisan_motoko");
-    assert!(live(&host.released("ayesha", &first, canister)));
+    let release = host.released("ayesha", &first, canister);
+    assert_eq!(ended(&release), Ended::Live);
     let wheat = || Price {
         crop: "Wheat".into(),
         price_pkr: 3_950,

@@ -377,7 +377,6 @@ fn an_upgrade_needs_a_key_a_module_and_whole_ids() {
     let desk = Desk::new();
     for (arguments, said) in [
         ("1 --module text", "name a key file with --key"),
-        ("1 --module text --snapshot zz --key my.key", "hexadecimal"),
         ("one --module text --key my.key", "invalid digit"),
         ("1 --key my.key", "--module"),
         (

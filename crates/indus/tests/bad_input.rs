@@ -29,7 +29,14 @@ impl Project {
         };
         file("organisations.csv", organisations.as_ref());
         file("data/sites.csv", include_bytes!("../../../data/sites.csv"));
-        for name in ["registry", "identity", "license_manager", "messaging"] {
+        for name in [
+            "registry",
+            "identity",
+            "license_manager",
+            "messaging",
+            "app_hosting",
+            "lifeline",
+        ] {
             file(&format!("target/canisters/{name}.wasm.gz"), b"a module");
         }
         file(

@@ -178,7 +178,7 @@ impl Step {
                 reply.candid().map(Answer::Status)
             }
             Self::Info => {
-                let call = Call::new(canister, "service_info", &())?;
+                let call = without_arguments(canister, "service_info")?;
                 let reply = call.outside::<C>().await?;
                 reply.candid().map(Answer::Info)
             }
@@ -252,11 +252,11 @@ impl Step {
             }
             Self::Probe(method) => {
                 // Whatever it replies.
-                let call = Call::new(canister, &method, &())?.with_max_reply(usize::MAX);
+                let call = without_arguments(canister, &method)?.with_max_reply(usize::MAX);
                 call.outside::<C>().await.and_then(done)
             }
             Self::Confirm => {
-                let call = Call::new(canister, "confirm_upgrade", &())?;
+                let call = without_arguments(canister, "confirm_upgrade")?;
                 let confirmed: Result<(), Error> = call.outside::<C>().await?.candid()?;
                 Ok(match confirmed {
                     Ok(()) => Answer::Done,
@@ -265,6 +265,12 @@ impl Step {
             }
         }
     }
+}
+
+/// A call of a method that takes nothing: not even one value that means nothing.
+fn without_arguments(canister: Principal, method: &str) -> Result<Call<'_>, CallError> {
+    let nothing = candid::encode_args(()).map_err(|_| CallError::Malformed)?;
+    Ok(Call::raw(canister, method, nothing))
 }
 
 /// Asks the management canister, which answers whatever the canister does.

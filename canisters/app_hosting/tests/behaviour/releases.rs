@@ -420,7 +420,7 @@ fn a_module_comes_in_order_and_has_its_hash() {
     let one = founder(1);
     let of = ReleaseOf::App(1);
     let lied = hash(b"something else");
-    let mut chunk =
+    let chunk =
         |s: &mut Setting, index, bytes: &[u8]| s.upload_chunk(&one, of, &lied, (index, bytes));
     assert_eq!(refusal(chunk(&mut s, 1, ONE)), "invalid index");
     assert_eq!(refusal(chunk(&mut s, 0, b"")), "invalid chunk");
