@@ -103,7 +103,8 @@ impl Default for Configuration {
             apps_of_person: 3,
             apps_of_organisation: 50,
             canisters_of_app: 10,
-            initial_cycles: 1_000_000_000_000,
+            // A module with 64-bit memory needs more than one trillion ahead to be installed.
+            initial_cycles: 2_000_000_000_000,
             module_bytes_of_app: 33_554_432,
             care: Care::default(),
         }

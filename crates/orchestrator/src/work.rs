@@ -407,6 +407,8 @@ impl Work {
         if self.retries <= MAX_RETRIES {
             return;
         }
+        self.message
+            .get_or_insert_with(|| "the subnet was busy, or there were too few cycles".into());
         match self.phase {
             Phase::Look | Phase::Done => {}
             Phase::Ask => self.go(Phase::Clear),
