@@ -36,6 +36,8 @@ use crate::{machine, structures, upgrade};
 
 /// Times that each command is run.
 const SAMPLES: usize = 3;
+/// Times that is deployed each way, one after the other: as often as the founder may ask for canisters at once, beside the rest.
+const DEPLOYMENTS: usize = 7;
 const HOUR_NS: u64 = 3_600_000_000_000;
 /// DER of PKCS#8, version 1, for Ed25519, up to the seed (RFC 8410, section 7).
 const PREFIX: [u8; 16] = [
@@ -77,7 +79,7 @@ fn measured() -> anyhow::Result<Figures> {
     founder.indus(&["choose", "1"])?;
     let (mut deploy, mut plain) = (Vec::new(), Vec::new());
     let mut canister = String::new();
-    for _ in 0..SAMPLES {
+    for _ in 0..DEPLOYMENTS {
         let project = founder.project()?;
         deploy.push(founder.deploy(project.path(), founder.hosting)?);
         canister = deployed(project.path())?;
