@@ -269,21 +269,12 @@ fn opened<M: Memory>(
     release: Release,
     argument: Vec<u8>,
 ) -> Result<Release, Error> {
-    let runs = matches!(release.state, ReleaseState::Running { .. });
-    let kind = if runs {
-        RELEASE_STARTED
+    let actor = release.proposed_by;
+    if matches!(release.state, ReleaseState::Running { .. }) {
+        started(state, context, actor, &release, argument.clone())?;
     } else {
-        RELEASE_PROPOSED
-    };
-    let work = runs.then(|| work(state, &release, argument.clone()));
-    let work = work.transpose()?;
-    let operation = work.as_ref().map(|_| order(state, context, release.id));
-    let operation = operation.transpose()?;
-    let recorded = state.record(context, kind, release.proposed_by, vec![change(&release)?]);
-    if let (Err(_), Some(operation)) = (&recorded, operation) {
-        state.pending.cancel(operation)?;
+        state.record(context, RELEASE_PROPOSED, actor, vec![change(&release)?])?;
     }
-    recorded?;
     state.arguments.insert(release.id, argument);
     state.open_releases.insert(release.canister, release.id);
     let listed = (release.canister, release.id);
@@ -291,10 +282,26 @@ fn opened<M: Memory>(
     state
         .release_counts
         .insert(release.canister, release.number);
-    if let Some(work) = work {
-        state.works.begin(release.id, work);
-    }
     Ok(release)
+}
+
+/// Records that a release begins, and has it carried out.
+fn started<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    actor: Principal,
+    release: &Release,
+    argument: Vec<u8>,
+) -> Result<(), Error> {
+    let work = work(state, release, argument)?;
+    let operation = order(state, context, release.id)?;
+    let recorded = state.record(context, RELEASE_STARTED, actor, vec![change(release)?]);
+    if recorded.is_err() {
+        state.pending.cancel(operation)?;
+    }
+    recorded?;
+    state.works.begin(release.id, work);
+    Ok(())
 }
 
 /// Approves a release of an agency's app, by another person than the one who proposed it, with the role for that. It begins at once.
@@ -335,19 +342,7 @@ pub fn approve<M: Memory>(
         ..release
     };
     let argument = state.arguments.get(&release.id).unwrap_or_default();
-    let work = work(state, &release, argument)?;
-    let operation = order(state, context, release.id)?;
-    let recorded = state.record(
-        context,
-        RELEASE_STARTED,
-        subject.person,
-        vec![change(&release)?],
-    );
-    if recorded.is_err() {
-        state.pending.cancel(operation)?;
-    }
-    recorded?;
-    state.works.begin(release.id, work);
+    started(state, context, subject.person, &release, argument)?;
     Ok(release)
 }
 
