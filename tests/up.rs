@@ -5,8 +5,9 @@
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
+use candid::Principal;
 use end_to_end::{Run, icp, processes_with, program, project, signal, wait_until};
-use indus_client::{Key, TrustFile};
+use indus_client::{Connection, Deployment, Key, TrustFile};
 
 /// Where a run can be interrupted: the beginning of a line that shows how far it is.
 const MOMENTS: [&str; 6] = [
@@ -236,6 +237,18 @@ impl Bare {
         }
     }
 
+    /// An empty canister of somebody's.
+    fn created(&self, trust: &TrustFile) -> Principal {
+        let somebody = Key::from_seed(&[99; 32]);
+        let connection = Connection::open(trust.clone())
+            .unwrap()
+            .signing_as(&somebody);
+        let anywhere = Principal::from_text(&self.anywhere).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let deployment = Deployment::new(connection);
+        runtime.block_on(deployment.create(anywhere)).unwrap()
+    }
+
     /// `indus …` there: whether it succeeded, and what it said.
     fn indus(&self, args: &[&str]) -> (bool, String) {
         let output = Command::new(program("indus"))
@@ -318,6 +331,19 @@ fn a_deployed_suite_is_controlled_by_no_key_and_says_so() {
         assert_eq!(one["control"], "right");
         assert_eq!(one["declared"], "not yet");
     }
+    // A canister that a key controls is no part of it.
+    let path = bare.folder.path().join("trust.json");
+    let mut other = after.clone();
+    let created = bare.created(&after);
+    other.canisters.insert("identity".into(), created);
+    other.save(&path).unwrap();
+    let (right, said) = bare.indus(&["deploy", "--verify"]);
+    assert!(
+        !right && said.contains("not as it should be: identity"),
+        "{said}"
+    );
+    after.save(&path).unwrap();
+
     let (kept, said) = bare.indus(&["lifeline", "keepers"]);
     assert!(kept && said.contains(&keeper(7)), "{said}");
 }

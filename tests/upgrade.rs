@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use candid::{CandidType, Decode, Encode, Principal};
 use end_to_end::{
-    app_hosting_module, founding, identity_module, messaging_module, pocket_ic, project,
-    registry_module,
+    app_hosting_module, founding, identity_module, lifeline_module, messaging_module, pocket_ic,
+    project, registry_module,
 };
 use ic_signature_verification::verify_canister_sig;
 use indus_api::{
@@ -16,6 +16,7 @@ use indus_api::{
     hosting::{self, Release, ReleaseState},
     icrc3::GetBlocksArgs,
     identity::{self, CredentialView},
+    lifeline::{self, Intervention, InterventionState},
     messaging,
     registry::{Organisation, OrganisationKey, OrganisationKind, OrganisationProfile},
     service::ServiceInfo,
@@ -78,6 +79,35 @@ impl Upgraded {
         };
         let init = Encode!(&init).unwrap();
         Self::new(app_hosting_module(), init, "app_hosting/tests", layout)
+    }
+
+    /// A lifeline on the stable memory of this layout.
+    fn lifeline(layout: &str) -> Self {
+        let canister = |n| Principal::from_slice(&[0, 0, 0, 0, 0, 0, 0, n, 1, 1]);
+        let init = lifeline::InitArgs {
+            registry: canister(2),
+            app_hosting: canister(3),
+            keepers: [1, 2, 3]
+                .map(|n| Principal::self_authenticating([n]))
+                .into(),
+            threshold: 2,
+        };
+        let init = Encode!(&init).unwrap();
+        Self::new(lifeline_module(), init, "lifeline/tests", layout)
+    }
+
+    /// Hours pass until `is_over`.
+    fn until(&self, is_over: impl Fn() -> bool) {
+        for _ in 0..100 {
+            if is_over() {
+                return;
+            }
+            self.pic.advance_time(Duration::from_secs(3_600));
+            for _ in 0..5 {
+                self.pic.tick();
+            }
+        }
+        panic!("it does not end");
     }
 
     /// A module on the stable memory of this layout.
@@ -223,17 +253,26 @@ fn releases_of_a_released_layout_go_on_after_an_upgrade() {
             hosting.query("get_release", Encode!(&4_u64).unwrap());
         release.unwrap()
     };
-    for _ in 0..100 {
-        if !matches!(running().state, ReleaseState::Running { .. }) {
-            break;
-        }
-        hosting.pic.advance_time(Duration::from_secs(3_600));
-        for _ in 0..5 {
-            hosting.pic.tick();
-        }
-    }
-    assert!(matches!(running().state, ReleaseState::Ended { .. }));
+    hosting.until(|| matches!(running().state, ReleaseState::Ended { .. }));
     assert!(hosting.audit() > info.blocks + 1);
+}
+
+#[test]
+fn interventions_of_a_released_layout_go_on_after_an_upgrade() {
+    let line = Upgraded::lifeline("1");
+    let info: ServiceInfo = line.query("service_info", Encode!().unwrap());
+    assert!(info.maintenance);
+    line.confirm();
+    let get = |id: u64| -> Intervention {
+        let intervention: Result<Intervention, Error> =
+            line.query("get_intervention", Encode!(&id).unwrap());
+        intervention.unwrap()
+    };
+    // The one that was under way ends: there is no such canister here.
+    line.until(|| matches!(get(6).state, InterventionState::Ended { .. }));
+    // Too few keepers agreed to the one that waited.
+    line.until(|| matches!(get(5).state, InterventionState::Expired { .. }));
+    assert!(line.audit() > info.blocks + 2);
 }
 
 #[test]

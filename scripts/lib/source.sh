@@ -4,7 +4,7 @@
 # of a repository. INDUS_COMMIT says it in its place: for a copy without a repository.
 source_commit() {
     local commit
-    local -r of=(canisters crates/api crates/certified crates/kit crates/mls Cargo.toml Cargo.lock)
+    local -r of=(canisters crates/api crates/certified crates/kit crates/mls crates/orchestrator Cargo.toml Cargo.lock)
     if [[ -n ${INDUS_COMMIT:-} ]]; then
         printf '%s' "$INDUS_COMMIT"
     elif commit=$(git log -1 --format=%H -- "${of[@]}" 2>/dev/null) && [[ -n $commit ]]; then

@@ -170,14 +170,9 @@ environments:
     return created.canister_id;
   }
 
-  /** Has canisters, as app_hosting would make them, take the names of the manifest. */
-  async link(...names) {
-    const ids = {};
-    for (const name of names) {
-      ids[name] = (await this.create()).toText();
-      this.icp('canister', 'link', name, ids[name], '-e', 'pk');
-    }
-    return ids;
+  /** Which canisters icp has created. */
+  get canisters() {
+    return JSON.parse(readFileSync(join(this.project, '.icp/data/mappings/pk.ids.json')));
   }
 
   deploy(...args) {
@@ -238,8 +233,9 @@ async function trade(founder, name, canister) {
 test('Kisan is deployed by plain icp, and its site is served with proof', async (t) => {
   const founder = await Founder.start(t, () => localnet(t));
   const { port } = founder.network;
-  const { backend, site, motoko } = await founder.link('backend', 'site', 'motoko');
+  // icp asks the network for its subnets and its cycles ledger, as it does on the Internet Computer.
   founder.deploy();
+  const { backend, site, motoko } = founder.canisters;
 
   await t.test('a back end in Rust keeps its prices through an upgrade', () =>
     trade(founder, 'backend', backend),
@@ -331,7 +327,7 @@ test('on an engine one command creates the canisters, installs them and uploads 
   const founder = await Founder.start(t, (admin) => engine(t, admin));
   const { subnet, port } = founder.network;
   founder.deploy('backend', 'site', '--subnet', subnet);
-  const ids = JSON.parse(readFileSync(join(founder.project, '.icp/data/mappings/pk.ids.json')));
+  const ids = founder.canisters;
   assert.equal(await founder.backend(ids.backend).health(), true);
   const start = readFileSync(join(SITE, 'index.html'));
   assert.deepEqual((await get(port, ids.site, '/')).body, start);

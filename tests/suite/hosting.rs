@@ -1,15 +1,16 @@
 //! Hosting with the canisters that it asks and the subnet that creates what it is asked for: founders with a licence, developers of an
 //! agency, tools that know the cycles ledger.
 
-use std::{ops::Deref, thread};
+use std::{ops::Deref, thread, time::Duration};
 
 use candid::{CandidType, Encode, Nat, Principal, utils::ArgumentEncoder};
 use end_to_end::{TrapsAt, app_hosting_module, trapping};
 use indus_api::{
     Error,
     hosting::{
-        APP_DEVELOPER, APPS, App, AppRecord, CANISTERS, Configuration, CreateAppArgs,
-        HostedCanister, HostedCanisterRecord, InitArgs, app_key, canister_key,
+        APP_DEVELOPER, APPS, App, AppRecord, CANISTERS, COSTS, Configuration, Cost, CostRecord,
+        CreateAppArgs, HostedCanister, HostedCanisterRecord, InitArgs, ListCanistersArgs,
+        ListCostsArgs, app_key, canister_key, cost_key,
         engine::{
             CreateCanisterArgs, CreateCanisterError, CreatedCanister, CreationArgs, Operator,
             OperatorArgs, Settings, SubnetSelection,
@@ -17,10 +18,12 @@ use indus_api::{
     },
     identity::path,
     licences::{Seat, SeatArgs},
+    paging::Page,
     registry::DataClass,
 };
 use pocket_ic::RejectResponse;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     licences::closed_round_of,
@@ -110,7 +113,15 @@ impl Host {
 
     /// What icp-cli sends.
     pub(crate) fn create(&self, caller: &str) -> Result<CreatedCanister, CreateCanisterError> {
-        self.hosting(caller, "create_canister", (plain(),)).unwrap()
+        self.create_as(key(caller))
+    }
+
+    pub(crate) fn create_as(
+        &self,
+        caller: Principal,
+    ) -> Result<CreatedCanister, CreateCanisterError> {
+        self.update(self.canister, caller, "create_canister", (plain(),))
+            .unwrap()
     }
 
     /// An app and a canister as they are certified.
@@ -126,6 +137,18 @@ impl Host {
         let witness = self.certified(self.canister, vec![path.clone()]);
         let HostedCanisterRecord::V1(hosted) = witness.value(&path).unwrap();
         hosted
+    }
+
+    fn canisters_of(&self, app: u64) -> Vec<Principal> {
+        let args = ListCanistersArgs {
+            app,
+            after: None,
+            limit: 100,
+        };
+        let page: Result<Page<Principal, HostedCanister>, Error> =
+            self.query(self.canister, key("anybody"), "list_canisters", (args,));
+        let all = page.unwrap().items;
+        all.into_iter().map(|one| one.canister).collect()
     }
 
     fn controllers(&self, canister: Principal) -> Vec<Principal> {
@@ -234,29 +257,47 @@ fn a_seat_that_is_suspended_creates_nothing_more_at_once() {
 #[test]
 fn a_hundred_calls_at_once_create_as_many_canisters_as_the_quota_allows() {
     let host = Host::new();
-    let app = host.create_app("ayesha", "kisan").unwrap();
+    let app = host.create_app("bilal", "tax").unwrap();
+    let developers: Vec<String> = (0..10).map(|n| format!("developer {n}")).collect();
+    for developer in &developers {
+        host.official(key(developer), APP_DEVELOPER);
+        let chosen: Result<App, Error> = host.hosting(developer, "choose_app", (app.id,)).unwrap();
+        chosen.unwrap();
+    }
     let args = Encode!(&plain()).unwrap();
-    let submit = |_| {
+    let submit = |developer: &String| {
         host.pic
             .submit_call(
                 host.canister,
-                key("ayesha"),
+                key(developer),
                 "create_canister",
                 args.clone(),
             )
             .unwrap()
     };
-    let sent: Vec<_> = (0..100).map(submit).collect();
-    let mut created = 0;
+    let sent: Vec<_> = (0..10)
+        .flat_map(|_| developers.iter().map(submit))
+        .collect();
+    assert_eq!(sent.len(), 100);
+    let (mut created, mut beyond) = (0, 0);
     for call in sent {
         let reply = host.pic.await_call(call).unwrap();
         let answer: Result<CreatedCanister, CreateCanisterError> =
             candid::decode_one(&reply).unwrap();
-        created += u32::from(answer.is_ok());
+        match answer {
+            Ok(_) => created += 1,
+            Err(CreateCanisterError::GenericError { message, .. }) => {
+                assert!(message.contains("canisters of the app"), "{message}");
+                beyond += 1;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
     }
-    assert_eq!(created, LIMIT);
+    // Nobody was turned away for anything else: all of them came as far as the quota.
+    assert_eq!((created, beyond), (LIMIT, 100 - LIMIT));
     let app = host.app(app.id);
     assert_eq!((app.canisters, app.pending), (created, 0));
+    assert_eq!(host.canisters_of(app.id).len(), LIMIT as usize);
 }
 
 #[test]
@@ -289,6 +330,7 @@ fn a_subnet_that_refuses_gives_the_slot_back() {
             ..Settings::default()
         }),
     });
+    let before = host.pic.cycle_balance(host.canister);
     for _ in 0..=LIMIT {
         let refused: Result<CreatedCanister, CreateCanisterError> = host
             .hosting("ayesha", "create_canister", (greedy.clone(),))
@@ -296,6 +338,8 @@ fn a_subnet_that_refuses_gives_the_slot_back() {
         assert!(refused.is_err());
     }
     assert_eq!((host.app(1).canisters, host.app(1).pending), (0, 0));
+    // And the cycles that were sent along.
+    assert!(before - host.pic.cycle_balance(host.canister) < 50_000_000_000);
     host.create("ayesha").unwrap();
 }
 
@@ -328,15 +372,13 @@ fn a_callback_that_traps_changes_nothing_that_is_not_kept() {
 }
 
 #[test]
-fn a_reply_that_traps_leaves_a_slot_that_a_canister_may_be_behind() {
+fn a_reply_that_traps_loses_no_canister() {
     let host = trapping_host(TrapsAt::Reply);
     to_hour(&host, true);
     let refused: Result<Result<CreatedCanister, CreateCanisterError>, RejectResponse> =
         host.hosting("ayesha", "create_canister", (plain(),));
     assert!(refused.is_err());
-    to_hour(&host, false);
-    assert_eq!((host.app(1).canisters, host.app(1).pending), (0, 1));
-    // The quota counts it, over an upgrade too.
+    // What the subnet made is kept, over an upgrade too, and gets its record.
     host.stop(host.canister);
     host.pic
         .upgrade_canister(
@@ -348,8 +390,140 @@ fn a_reply_that_traps_leaves_a_slot_that_a_canister_may_be_behind() {
         .unwrap();
     host.start(host.canister);
     host.confirm(host.canister);
+    host.pass(Duration::from_secs(60));
+    assert_eq!((host.app(1).canisters, host.app(1).pending), (1, 0));
+    let [canister] = &host.canisters_of(1)[..] else {
+        panic!("one canister");
+    };
+    let both = sorted(vec![key("ayesha"), host.canister]);
+    assert_eq!(host.controllers(*canister), both);
+    assert_eq!(sorted(host.hosted(*canister).controllers), both);
     for _ in 1..LIMIT {
         host.create("ayesha").unwrap();
     }
     assert!(host.create("ayesha").is_err());
+}
+
+/// Burns as many cycles as its argument says, in 16 bytes, and does nothing else.
+fn burner() -> Vec<u8> {
+    wat::parse_str(
+        r#"(module
+            (import "ic0" "msg_arg_data_copy" (func $copy (param i32 i32 i32)))
+            (import "ic0" "cycles_burn128" (func $burn (param i64 i64 i32)))
+            (import "ic0" "msg_reply" (func $reply))
+            (memory 1)
+            (func (export "canister_update burn")
+                (call $copy (i32.const 0) (i32.const 0) (i32.const 16))
+                (call $burn (i64.load (i32.const 8)) (i64.load (i32.const 0)) (i32.const 16))
+                (call $reply)))"#,
+    )
+    .unwrap()
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[test]
+fn canisters_are_read_and_given_what_they_need_and_it_is_in_the_books() {
+    let host = Host::new();
+    host.create_app("ayesha", "kisan").unwrap();
+    let canister = host.create("ayesha").unwrap().canister_id;
+    let gone = host.create("ayesha").unwrap().canister_id;
+    let module = burner();
+    let sender = Some(key("ayesha"));
+    host.pic
+        .install_canister(canister, module.clone(), vec![], sender);
+    host.pic.stop_canister(gone, sender).unwrap();
+    host.pic.delete_canister(gone, sender).unwrap();
+    let burn = |cycles: u128| {
+        let args = cycles.to_le_bytes().to_vec();
+        host.pic
+            .update_call(canister, key("ayesha"), "burn", args)
+            .unwrap();
+    };
+    let a_day = || {
+        host.pass(DAY);
+        host.pass(Duration::from_secs(120));
+    };
+    let books = || -> (u128, u128) {
+        let args = ListCostsArgs {
+            app: 1,
+            after: None,
+            limit: 10,
+        };
+        let months: Result<Page<u32, Cost>, Error> =
+            host.query(host.canister, key("anybody"), "list_costs", (args,));
+        let months = months.unwrap().items;
+        for cost in &months {
+            let path = path(COSTS, &cost_key(1, cost.month));
+            let witness = host.certified(host.canister, vec![path.clone()]);
+            let CostRecord::V1(certified) = witness.value(&path).unwrap();
+            assert_eq!(&certified, cost);
+        }
+        let sum = |of: fn(&Cost) -> u128| months.iter().map(of).sum();
+        (
+            sum(|cost| cost.cycles_used),
+            sum(|cost| cost.cycles_topped_up),
+        )
+    };
+    let (treasury, plenty) = (
+        || host.pic.cycle_balance(host.canister),
+        host.pic.cycle_balance(canister),
+    );
+
+    a_day();
+    assert_eq!(books().1, 0);
+    // What its owner installed is in the record now.
+    let hosted = host.hosted(canister);
+    assert_eq!(
+        hosted.module_hash.unwrap(),
+        Sha256::digest(&module).to_vec()
+    );
+
+    burn(plenty - 200_000_000_000);
+    let before = treasury();
+    a_day();
+    const TRILLION: u128 = 1_000_000_000_000;
+    let balance = host.pic.cycle_balance(canister);
+    assert!(balance > TRILLION, "{balance}");
+    let given = before - treasury();
+    assert!(
+        (TRILLION..TRILLION + TRILLION / 10).contains(&given),
+        "{given}"
+    );
+    let (used, topped_up) = books();
+    assert!(used > plenty - 300_000_000_000, "{used}");
+    assert_eq!(topped_up, TRILLION);
+    // Not more than an app gets in a month, whatever it does with it.
+    for _ in 0..4 {
+        burn(
+            host.pic
+                .cycle_balance(canister)
+                .saturating_sub(100_000_000_000),
+        );
+        a_day();
+    }
+    let (_, topped_up) = books();
+    assert!(
+        (3 * TRILLION..=6 * TRILLION).contains(&topped_up),
+        "{topped_up}"
+    );
+    assert!(host.pic.cycle_balance(canister) < 2 * TRILLION);
+
+    // What was deleted makes room, once it is old enough.
+    let forget = |caller: &str| -> Result<App, Error> {
+        host.hosting(caller, "forget_canister", (gone,)).unwrap()
+    };
+    assert!(matches!(
+        forget("stranger"),
+        Err(Error::Unauthorized { .. })
+    ));
+    assert!(matches!(forget("ayesha"), Err(Error::Conflict { .. })));
+    host.pass(30 * DAY);
+    let kept: Result<App, Error> = host
+        .hosting("ayesha", "forget_canister", (canister,))
+        .unwrap();
+    assert!(matches!(kept, Err(Error::Conflict { .. })), "it exists");
+    assert_eq!(forget("ayesha").unwrap().canisters, 1);
+    assert_eq!(host.canisters_of(1), [canister]);
+    assert!(matches!(forget("ayesha"), Err(Error::NotFound { .. })));
 }

@@ -42,7 +42,7 @@ pub(crate) fn hash(bytes: &[u8]) -> ByteBuf {
 }
 
 /// A counter in stable memory that says its version. `upgraded` is what it does after an upgrade, `health` what its health check does.
-/// `slow` answers after three rounds, `busy` never.
+/// `slow` answers after three rounds, `long` after forty, `busy` never.
 fn counter(version: u8, upgraded: &str, health: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
@@ -69,6 +69,7 @@ fn counter(version: u8, upgraded: &str, health: &str) -> Vec<u8> {
                 (call $call_data_append (i32.const 40) (i32.const 6))
                 (drop (call $call_perform)))
             (func $slow (global.set $left (i32.const 3)) (call $again (i32.const 0)))
+            (func $long (global.set $left (i32.const 40)) (call $again (i32.const 0)))
             (func $busy (global.set $left (i32.const 0x7fffffff)) (call $again (i32.const 0)))
             (func (export "canister_init") (drop (call $grow (i64.const 1))))
             (func (export "canister_post_upgrade") {upgraded})
@@ -86,6 +87,7 @@ fn counter(version: u8, upgraded: &str, health: &str) -> Vec<u8> {
                 (call $append (i32.const 16) (i32.const 1))
                 (call $reply))
             (func (export "canister_update slow") (call $slow))
+            (func (export "canister_update long") (call $long))
             (func (export "canister_update busy") (call $busy))
             (func (export "canister_update health") {health}))"#
     );
@@ -487,6 +489,7 @@ fn app_hosting_is_upgraded_while_it_waits_for_any_step() {
 #[test]
 fn whatever_answer_app_hosting_loses_the_release_ends_well() {
     let (host, canister) = Host::with_counter();
+    let mut went_live = 0;
     to_hour(&host, false);
     host.upgrade_hosting(trapping(&app_hosting_module(), TrapsAt::Answer));
     for rounds in 0..8 {
@@ -502,13 +505,138 @@ fn whatever_answer_app_hosting_loses_the_release_ends_well() {
         to_hour(&host, false);
         let release = host.settled(release.id);
         match ended(&release) {
-            Ended::Live => assert_eq!(host.counts(canister), (version, before.1)),
+            Ended::Live => {
+                assert_eq!(host.counts(canister), (version, before.1));
+                went_live += 1;
+            }
             // Hours pass here: its check was not answered in time.
             Ended::Restored(Failure::Unhealthy) => assert_eq!(host.counts(canister), before),
             other => panic!("{rounds}: {other:?}"),
         }
         assert_eq!(host.snapshots(canister), 0);
     }
+    assert!(went_live > 0);
+}
+
+#[test]
+fn an_empty_canister_takes_no_module_that_traps_at_its_beginning() {
+    let host = Host::new();
+    host.create_app("ayesha", "kisan").unwrap();
+    let canister = host.create("ayesha").unwrap().canister_id;
+    let traps = br#"(module (func (export "canister_init") unreachable))"#;
+    let traps = wat::parse_bytes(traps).unwrap().into_owned();
+    let refused = host.released("ayesha", &traps, canister);
+    assert_eq!(ended(&refused), Ended::Refused(Failure::NotInstalled));
+    let status = host.pic.canister_status(canister, Some(host.canister));
+    assert_eq!(status.unwrap().module_hash, None);
+    assert!(live(&host.released("ayesha", &good(1), canister)));
+    assert_eq!(host.counts(canister), (1, 0));
+}
+
+#[test]
+fn a_founder_who_installs_during_a_release_keeps_what_they_installed() {
+    let (host, canister) = Host::with_counter();
+    let sender = Some(key("ayesha"));
+    let mut noticed = 0;
+    for rounds in 1..8 {
+        // It stops only when this call is over.
+        host.pic
+            .submit_call(canister, Principal::anonymous(), "long", vec![])
+            .unwrap();
+        host.pic.tick();
+        let release = host.propose("ayesha", &thorough(10 + rounds), canister);
+        for _ in 0..6 * rounds {
+            host.pic.tick();
+        }
+        // While app_hosting stands still, their own tools don't.
+        host.stop(host.canister);
+        let (theirs, args) = (good(30 + rounds), Encode!().unwrap());
+        host.pic
+            .upgrade_canister(canister, theirs.clone(), args, sender)
+            .unwrap();
+        host.start(host.canister);
+        let release = host.settled(release.id);
+        let status = host.pic.canister_status(canister, sender).unwrap();
+        let runs = status.module_hash.map(ByteBuf::from);
+        match ended(&release) {
+            // It had not begun, or was over.
+            Ended::Live => {
+                let ours_first = runs == Some(hash(&theirs));
+                assert!(ours_first || release.replaced == Some(hash(&theirs)));
+            }
+            Ended::Refused(Failure::OtherModule) | Ended::Broken(Failure::OtherModule) => {
+                assert_eq!(runs, Some(hash(&theirs)));
+                let said: Result<Option<String>, Error> = host.query(
+                    host.canister,
+                    key("ayesha"),
+                    "release_message",
+                    (release.id,),
+                );
+                assert!(said.unwrap().unwrap().contains("somebody else"));
+                noticed += 1;
+            }
+            other => panic!("{rounds}: {other:?}"),
+        }
+        host.pic.start_canister(canister, sender).unwrap();
+        assert_eq!(host.counts(canister).1, 3);
+        let left = host.pic.list_canister_snapshots(canister, sender).unwrap();
+        for snapshot in left {
+            host.pic
+                .delete_canister_snapshot(canister, sender, snapshot.id)
+                .unwrap();
+        }
+    }
+    assert!(noticed > 2, "{noticed}");
+}
+
+/// What a suite canister's `service_info` says, as far as it is looked at.
+#[derive(candid::CandidType)]
+struct Info {
+    name: &'static str,
+    maintenance: bool,
+    blocks: u64,
+}
+
+#[test]
+fn a_module_that_never_leaves_maintenance_is_put_back() {
+    let (host, canister) = Host::with_counter();
+    // It says so again and again, and does not go on when it is told to.
+    let info = candid::encode_one(Info {
+        name: "it",
+        maintenance: true,
+        blocks: 1,
+    });
+    let info: String = info
+        .unwrap()
+        .iter()
+        .map(|byte| format!("\\{byte:02x}"))
+        .collect();
+    let stubborn = wat::parse_str(format!(
+        r#"(module
+            (import "ic0" "msg_reply" (func $reply))
+            (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+            (memory 1)
+            (data (i32.const 0) "{info}")
+            (func (export "canister_query service_info")
+                (call $append (i32.const 0) (i32.const {})) (call $reply))
+            (func (export "canister_update confirm_upgrade") (call $reply)))"#,
+        info.len() / 3,
+    ));
+    let module = stubborn.unwrap();
+    let app = host.hosted(canister).app;
+    host.upload(key("ayesha"), ReleaseOf::App(app), &module);
+    let args = ProposeReleaseArgs {
+        health: HealthCheck::Maintenance,
+        ..proposal(canister, &module)
+    };
+    let before = host.pic.cycle_balance(host.canister);
+    let proposed: Result<Release, Error> =
+        host.hosting("ayesha", "propose_release", (args,)).unwrap();
+    let release = host.settled(proposed.unwrap().id);
+    assert_eq!(ended(&release), Ended::Restored(Failure::Unhealthy));
+    assert_eq!(host.counts(canister), (1, 3));
+    // It was not worth much of the treasury.
+    assert!(before - host.pic.cycle_balance(host.canister) < 50_000_000_000);
 }
 
 /// The same code (not compressed) under another hash.
@@ -521,29 +649,28 @@ pub(crate) fn labelled(module: &[u8], label: u8) -> Vec<u8> {
 }
 
 impl Host {
-    /// Has the license manager declared, and controlled by app_hosting too.
+    /// Has the suite declared, and controlled by app_hosting too.
     fn orchestrates(&self) {
         recorded(self);
-        self.pic
-            .set_controllers(
-                self.license_manager,
-                Some(CONTROLLER),
-                vec![CONTROLLER, self.canister],
-            )
-            .unwrap();
         self.decided(Action::RecordCanister(CanisterProfile {
-            canister: self.license_manager,
+            canister: self.registry,
             organisation: self.organisation,
-            name: "license-manager".into(),
+            name: "registry".into(),
             module_hash: None,
             data_class: DataClass::Official,
         }));
+        for canister in self.canisters() {
+            let both = vec![CONTROLLER, self.canister];
+            self.pic
+                .set_controllers(canister, Some(CONTROLLER), both)
+                .unwrap();
+        }
     }
 
-    /// An upgrade of the license manager that the governors decided, uploaded.
-    fn ordered(&self, from: &[u8], to: &[u8]) -> u64 {
+    /// An upgrade of a canister that the governors decided, uploaded.
+    fn ordered(&self, canister: Principal, from: &[u8], to: &[u8]) -> u64 {
         let order = UpgradeOrder {
-            canister: self.license_manager,
+            canister,
             module_hash: hash(to),
             argument_hash: hash(&Encode!().unwrap()),
             previous_hash: hash(from),
@@ -579,7 +706,7 @@ fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
 
     let running = host.module(host.license_manager);
     let next = labelled(&running, 1);
-    let proposal = host.ordered(&running, &next);
+    let proposal = host.ordered(host.license_manager, &running, &next);
     assert!(matches!(
         host.carry_out(key("anybody"), proposal),
         Err(Error::Unauthorized { .. })
@@ -622,7 +749,7 @@ fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
                 (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))"#,
     )
     .unwrap();
-    let proposal = host.ordered(&next, &bad);
+    let proposal = host.ordered(host.license_manager, &next, &bad);
     let release = host.carry_out(governor(1), proposal).unwrap();
     let release = host.settled(release.id);
     assert_eq!(ended(&release), Ended::Restored(Failure::Unhealthy));
@@ -635,13 +762,34 @@ fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
 }
 
 #[test]
+fn whom_app_hosting_asks_is_upgraded_as_it_decided() {
+    let host = Host::new();
+    host.orchestrates();
+    for canister in [host.registry, host.identity] {
+        let running = host.module(canister);
+        let next = labelled(&running, 1);
+        let before = host.service_info(canister).blocks;
+        let proposal = host.ordered(canister, &running, &next);
+        let release = host.carry_out(governor(1), proposal).unwrap();
+        assert!(live(&host.settled(release.id)));
+        let info = host.service_info(canister);
+        assert!(!info.maintenance && info.blocks > before);
+        let status = host.pic.canister_status(canister, Some(host.canister));
+        assert_eq!(status.unwrap().module_hash, Some(hash(&next).into_vec()));
+    }
+    // And they are asked again.
+    host.create_app("ayesha", "kisan").unwrap();
+    host.create("ayesha").unwrap();
+}
+
+#[test]
 fn an_order_for_another_module_or_for_app_hosting_itself_is_not_carried_out() {
     let host = Host::new();
     host.orchestrates();
     let running = host.module(host.license_manager);
     let next = labelled(&running, 1);
     // The governors had another one in mind.
-    let proposal = host.ordered(&next, &labelled(&running, 2));
+    let proposal = host.ordered(host.license_manager, &next, &labelled(&running, 2));
     let release = host.carry_out(governor(1), proposal).unwrap();
     let release = host.settled(release.id);
     assert_eq!(ended(&release), Ended::Refused(Failure::OtherModule));

@@ -99,7 +99,11 @@ pub fn create<M: Memory>(
     if has >= limit as usize {
         return Err(limit_reached(limit.into(), "apps of one owner"));
     }
-    state.limits.take(context, None, 1)?;
+    let person = Context {
+        caller: subject.person,
+        ..*context
+    };
+    state.limits.take(&person, None, 1)?;
     let app = App {
         id: APP.len(&state.kit.certified) + 1,
         owner,

@@ -18,27 +18,30 @@ use ic_stable_structures::Memory;
 use indus_api::{
     Error,
     hosting::{
-        Care, Cost, CostRecord, ListCostsArgs, READING_INTERVAL_NS, Reading, ReadingRecord,
-        canister_key, cost_key, month_of,
+        Care, Cost, CostRecord, HostedCanister, HostedCanisterRecord, ListCostsArgs,
+        READING_INTERVAL_NS, Reading, ReadingRecord, canister_key, cost_key, month_of,
     },
     paging::{Page, PageArgs},
 };
 use indus_kit::{Change, Context, codes::internal, paging::PageRequest, text::invalid};
+use serde_bytes::ByteBuf;
 
 use crate::{
     creations,
-    state::{COST, CYCLES_BOOKED_BACK, CYCLES_READ, DAMAGED, READING, State},
+    state::{CANISTER, COST, CYCLES_BOOKED_BACK, CYCLES_READ, DAMAGED, READING, State},
 };
 
 /// What the subnet says of a canister.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     pub cycles: u128,
     pub memory_bytes: u64,
     pub idle_cycles_burned_per_day: u128,
+    pub module_hash: Option<ByteBuf>,
+    pub controllers: Vec<Principal>,
 }
 
-/// Canisters whose reading is due, at most `limit`; the next one of each is set.
+/// Canisters whose reading is due, at most `limit`; the next one of each that is still here is set.
 ///
 /// # Errors
 /// [`Error::Internal`].
@@ -51,14 +54,21 @@ pub fn due<M: Memory>(
     let last = (context.time_ns, Principal::from_slice(&[u8::MAX; 29]));
     let due: Vec<_> = state.readings_due.keys_range(..=last).take(limit).collect();
     let next_ns = context.time_ns.saturating_add(interval_ns);
-    for entry in &due {
-        state.readings_due.remove(entry);
-        state.readings_due.insert((next_ns, entry.1), ());
+    let mut canisters = Vec::new();
+    for entry in due {
+        state.readings_due.remove(&entry);
+        let (_, canister) = entry;
+        let key = canister_key(canister).ok_or_else(|| internal(DAMAGED))?;
+        if CANISTER.contains(&state.kit.certified, &key) {
+            state.readings_due.insert((next_ns, canister), ());
+            canisters.push(canister);
+        }
     }
-    Ok(due.into_iter().map(|(_, canister)| canister).collect())
+    Ok(canisters)
 }
 
-/// Takes a reading in, with so many cycles in the treasury. What the canister is to be given, which is booked then.
+/// Takes a reading in, with so many cycles in the treasury; `seen` is the release that was live when the subnet was asked. What the
+/// canister is to be given, which is booked then.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a canister that was not created here; [`Error::Internal`].
@@ -66,10 +76,12 @@ pub fn read<M: Memory>(
     state: &mut State<M>,
     context: &Context,
     canister: Principal,
-    said: Said,
+    said: &Said,
+    seen: Option<u64>,
     treasury: u128,
 ) -> Result<Option<u128>, Error> {
-    let app = creations::get(state, canister)?.app;
+    let hosted = creations::get(state, canister)?;
+    let app = hosted.app;
     let care = state.in_force()?.configuration.care;
     let key = canister_key(canister).ok_or_else(|| internal(DAMAGED))?;
     let before = last(state, canister)?;
@@ -78,7 +90,7 @@ pub fn read<M: Memory>(
     });
     let cost = cost(state, app, context.time_ns)?;
     let millipaisa = used.saturating_mul(care.paisa_per_trillion.into()) / 1_000_000_000;
-    let top_up = top_up(&care, &said, &cost, treasury);
+    let top_up = top_up(&care, said, &cost, treasury);
     let given = top_up.unwrap_or(0);
     let cost = Cost {
         cycles_used: cost.cycles_used.saturating_add(used),
@@ -96,12 +108,32 @@ pub fn read<M: Memory>(
         idle_cycles_burned_per_day: said.idle_cycles_burned_per_day,
         topped_up_since: given,
     };
-    let changes = vec![
+    let mut changes = vec![
         READING.put(&key, &ReadingRecord::V1(reading))?,
         stored(&cost)?,
     ];
+    // What was said before a release, or during one, is not what is.
+    let is_of_now = hosted.release == seen && !state.open_releases.contains_key(&canister);
+    if let Some(observed) = observed(&hosted, said).filter(|_| is_of_now) {
+        changes.push(CANISTER.put(&key, &HostedCanisterRecord::V1(observed))?);
+    }
     state.record(context, CYCLES_READ, state.own, changes)?;
     Ok(top_up)
+}
+
+/// The canister as it is, where its record says something else: founders install and set controllers with tools of their own. A
+/// release whose module was replaced so is live no more.
+fn observed(hosted: &HostedCanister, said: &Said) -> Option<HostedCanister> {
+    let mut observed = HostedCanister {
+        module_hash: said.module_hash.clone(),
+        controllers: said.controllers.clone(),
+        ..hosted.clone()
+    };
+    if observed.module_hash != hosted.module_hash && hosted.release.is_some() {
+        observed.release = None;
+        observed.release_before = hosted.release;
+    }
+    (observed != *hosted).then_some(observed)
 }
 
 /// What a canister is to be given.

@@ -1,5 +1,6 @@
 //! What the methods that people sign for would do (ICRC-21), in words.
 
+use candid::Principal;
 use indus_api::hosting::{
     ApproveReleaseArgs, CarryOutArgs, CreateAppArgs, ProposeReleaseArgs, RollBackArgs,
     engine::CreateCanisterArgs,
@@ -45,6 +46,11 @@ fn of_method(
             let fields = controllers.unwrap_or_default();
             let fields = fields.iter().map(|one| ("Controller", one.to_text()));
             ("Create a canister for the chosen app", fields.collect())
+        }
+        "forget_canister" => {
+            let id: Principal = decode(argument)?;
+            let fields = vec![("Canister", id.to_text())];
+            ("Forget a canister that was deleted", fields)
         }
         "propose_release" => {
             let args: ProposeReleaseArgs = decode(argument)?;

@@ -1,18 +1,21 @@
 //! Canisters that are being created: a slot of the app's quota, then the subnet, then the canister or the slot back.
 //!
 //! ```text
-//! begin: app.pending + 1 ──► subnet ─┬─► created: pending − 1, canisters + 1, a leaf of its own
-//!  (before the await)                └─► refused: pending − 1
+//! begin: app.pending + 1 ──► subnet ─┬─► made: kept ──► created: pending − 1, canisters + 1, a leaf of its own
+//!  (before the await)                └─► refused: pending − 1                        │
+//!                                                       forgotten: canisters − 1 ◄───┘ deleted by its owner
 //! ```
 //!
 //! ```text
-//! creation   app u64 │ began_at_ns u64 │ person      numbers big-endian
+//! creation   app u64 │ began_at_ns u64 │ person                       numbers big-endian
+//! made       number u64 │ of the canister and of each of its controllers: length u8, id
 //! ```
 //!
 //! Invariants:
 //! - Canisters and slots of an app are never more than its quota, however many calls are under way.
-//! - A slot is given back once, by whichever answer comes first; the subnet answers each call once. Where this canister itself lost
-//!   the answer, the slot stays taken: a canister may be there.
+//! - A slot is given back once, by whichever answer comes first; the subnet answers each call once.
+//! - What the subnet made is kept first, as an operation that is pending, and recorded in the message after that one: whatever becomes of
+//!   this, the canister gets its record. Where even the first message traps, the slot stays taken, since a canister may be there.
 
 use candid::Principal;
 use ic_stable_structures::Memory;
@@ -29,10 +32,16 @@ use indus_kit::{Context, codes::internal, paging::PageRequest, text::invalid};
 use crate::{
     apps,
     state::{
-        APP, CANISTER, CANISTER_CREATED, CANISTER_REFUSED, CANISTER_REQUESTED, DAMAGED, State,
-        limit_reached, not_found,
+        APP, CANISTER, CANISTER_CREATED, CANISTER_FORGOTTEN, CANISTER_REFUSED, CANISTER_REQUESTED,
+        DAMAGED, READING, State, conflict, limit_reached, not_found,
     },
 };
+
+/// Kind of the pending operation that records a canister; its argument is what was made.
+pub const RECORD: u16 = 2;
+
+/// How long a canister keeps its place in the quota at least, in nanoseconds: 30 days. Each comes with cycles, which its owner can take out.
+pub const FORGET_AFTER_NS: u64 = 30 * 24 * 3_600 * 1_000_000_000;
 
 /// Most controllers of a canister, by the Internet Computer's specification.
 const MAX_CONTROLLERS: usize = 10;
@@ -49,7 +58,7 @@ pub struct Creation {
 
 /// Takes a slot for one more canister of the app that the caller chose. `controllers` are those that the caller asks for; this
 /// canister is always one of them, so that it can carry out releases and keep the canister alive. It is the only one of what belongs to an
-/// agency: nobody passes over the second person.
+/// agency: nobody passes over the second person. Of the `treasury`, what this canister has of cycles, it keeps a reserve.
 ///
 /// # Errors
 /// [`Error::NotFound`] and [`Error::Invalid`] for the app; [`Error::Unauthorized`]; [`Error::Invalid`] for the controllers;
@@ -60,6 +69,7 @@ pub fn begin<M: Memory>(
     subject: &Subject,
     entitled: bool,
     controllers: Option<Vec<Principal>>,
+    treasury: u128,
 ) -> Result<Creation, Error> {
     let app = apps::chosen(state, subject.person)?;
     apps::check(subject, app.owner, entitled)?;
@@ -88,7 +98,17 @@ pub fn begin<M: Memory>(
     if app.canisters.saturating_add(app.pending) >= limit {
         return Err(limit_reached(limit.into(), "canisters of the app"));
     }
-    state.limits.take(context, None, 1)?;
+    let initial = u128::from(configuration.initial_cycles);
+    let reserve = u128::from(configuration.care.reserve_cycles);
+    if initial > 0 && treasury < initial + reserve {
+        let what = "cycles, which app_hosting keeps for itself";
+        return Err(limit_reached(configuration.care.reserve_cycles, what));
+    }
+    let person = Context {
+        caller: subject.person,
+        ..*context
+    };
+    state.limits.take(&person, None, 1)?;
     let number = state.last_creation.get() + 1;
     let app = App {
         pending: app.pending + 1,
@@ -107,6 +127,59 @@ pub fn begin<M: Memory>(
         controllers,
         cycles: configuration.initial_cycles,
     })
+}
+
+/// The subnet made the canister: keeps that it did, to be [`recorded`]. Answers with the operation that does it.
+///
+/// # Errors
+/// Those of [`Pending::record`](indus_kit::calls::pending::Pending::record).
+pub fn made<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    creation: &Creation,
+    canister: Principal,
+) -> Result<u64, Error> {
+    let mut argument = creation.number.to_be_bytes().to_vec();
+    for id in [canister].iter().chain(&creation.controllers) {
+        let id = id.as_slice();
+        // No principal has more than 29 bytes.
+        argument.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
+        argument.extend(id);
+    }
+    state.pending.record(context.time_ns, RECORD, argument)
+}
+
+/// Records what was [`made`]; once, however often it is tried.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn recorded<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    argument: &[u8],
+) -> Result<(), Error> {
+    let (creation, canister) = parsed(argument).ok_or_else(|| internal(DAMAGED))?;
+    if state.creations.contains_key(&creation.number) {
+        created(state, context, &creation, canister)?;
+    }
+    Ok(())
+}
+
+fn parsed(argument: &[u8]) -> Option<(Creation, Principal)> {
+    let (number, mut rest) = argument.split_first_chunk()?;
+    let mut ids = Vec::new();
+    while let Some((&length, bytes)) = rest.split_first() {
+        let (id, others) = bytes.split_at_checked(length.into())?;
+        ids.push(Principal::try_from_slice(id).ok()?);
+        rest = others;
+    }
+    let (&canister, controllers) = ids.split_first()?;
+    let creation = Creation {
+        number: u64::from_be_bytes(*number),
+        controllers: controllers.to_vec(),
+        cycles: 0,
+    };
+    Some((creation, canister))
 }
 
 /// The canister is there. Answers with the index of the block that says so.
@@ -168,6 +241,61 @@ pub fn refused<M: Memory>(
     Ok(())
 }
 
+/// Whether the caller may have a canister forgotten.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Unauthorized`].
+pub fn may_forget<M: Memory>(
+    state: &State<M>,
+    subject: &Subject,
+    canister: Principal,
+) -> Result<HostedCanister, Error> {
+    let hosted = get(state, canister)?;
+    // Nothing is had by it that takes a licence.
+    apps::check(subject, state.app(hosted.app)?.owner, true)?;
+    Ok(hosted)
+}
+
+/// Forgets a canister that the subnet has no more, so that another one can have its place in the quota. What was released to it, and what it
+/// cost, stays.
+///
+/// # Errors
+/// Those of [`may_forget`]; [`Error::Conflict`] if it exists, a release of it is open, or it was created lately.
+pub fn forget<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    subject: &Subject,
+    canister: Principal,
+    exists: bool,
+) -> Result<App, Error> {
+    let hosted = may_forget(state, subject, canister)?;
+    if exists {
+        return Err(conflict("the canister exists: delete it first"));
+    }
+    if state.open_releases.contains_key(&canister) {
+        return Err(conflict("a release of the canister is open"));
+    }
+    if context.time_ns < hosted.created_at_ns.saturating_add(FORGET_AFTER_NS) {
+        return Err(conflict("the canister was created less than 30 days ago"));
+    }
+    let key = canister_key(canister).ok_or_else(|| internal(DAMAGED))?;
+    let app = state.app(hosted.app)?;
+    let app = App {
+        canisters: app.canisters.saturating_sub(1),
+        ..app
+    };
+    let mut changes = vec![
+        APP.put(&app_key(app.id), &AppRecord::V1(app.clone()))?,
+        CANISTER.removed(&key),
+    ];
+    if READING.contains(&state.kit.certified, &key) {
+        changes.push(READING.removed(&key));
+    }
+    state.record(context, CANISTER_FORGOTTEN, subject.person, changes)?;
+    state.canisters_of.remove(&(app.id, canister));
+    Ok(app)
+}
+
 /// A canister that was created here.
 ///
 /// # Errors
@@ -194,16 +322,23 @@ pub fn list<M: Memory>(
     state.app(app)?;
     let request = PageRequest::checked(PageArgs { after, limit })?;
     let first = (app, after.unwrap_or(Principal::management_canister()));
-    let of_app = state.canisters_of.keys_range(first..);
-    let canisters = of_app
-        .take_while(|(of, _)| *of == app)
-        .map(|(_, canister)| canister)
-        .filter(|canister| Some(*canister) != after);
+    let canisters = since(state, first).filter(|canister| Some(*canister) != after);
     request.answer(
         canisters,
         |canister| *canister,
         |canister| get(state, canister).map(Some),
     )
+}
+
+/// All canisters of an app: as many as its quota allows.
+pub(crate) fn of_app<M: Memory>(state: &State<M>, app: u64) -> impl Iterator<Item = Principal> {
+    since(state, (app, Principal::management_canister()))
+}
+
+fn since<M: Memory>(state: &State<M>, first: (u64, Principal)) -> impl Iterator<Item = Principal> {
+    let all = state.canisters_of.keys_range(first..);
+    all.take_while(move |(of, _)| *of == first.0)
+        .map(|(_, canister)| canister)
 }
 
 /// The app of a slot, and who took it.

@@ -117,7 +117,7 @@ impl Shell for Hosting {
             Metric::gauge(
                 "indus_releases_running",
                 "Releases that are being carried out",
-                self.pending.len(),
+                self.works.len(),
             ),
             Metric::gauge("indus_modules", "Modules that are kept", self.modules.len()),
             Metric::gauge(
@@ -187,14 +187,16 @@ async fn created(args: CreateCanisterArgs) -> Result<CreatedCanister, Error> {
     let entitled = suite::entitled(owner).await?;
     let creation = shell::update(|state: &mut Hosting, context| {
         let controllers = settings.controllers.take();
-        creations::begin(state, context, &subject, entitled, controllers)
+        let treasury = api::canister_liquid_cycle_balance();
+        creations::begin(state, context, &subject, entitled, controllers, treasury)
     })?;
     settings.controllers = Some(creation.controllers.clone());
     match suite::create(&creation, &settings).await {
         Outcome::Created(canister_id) => {
-            let block = shell::tick(|state: &mut Hosting, context| {
-                creations::created(state, context, &creation, canister_id)
+            let operation = shell::tick(|state: &mut Hosting, context| {
+                creations::made(state, context, &creation, canister_id)
             })?;
+            let block = suite::record(operation).await?;
             Ok(CreatedCanister {
                 block_id: block.into(),
                 canister_id,
@@ -208,6 +210,19 @@ async fn created(args: CreateCanisterArgs) -> Result<CreatedCanister, Error> {
         }
         Outcome::Lost(error) => Err(error),
     }
+}
+
+/// Who may change the app: has a canister forgotten that was deleted, whose place in the quota is free then. Once more, there is none.
+#[update(decode_with = "argument", encode_with = "reply", hidden)]
+#[candid_method(update)]
+async fn forget_canister(canister: Principal) -> Result<App, Error> {
+    let _under_way = suite::enter()?;
+    let subject = suite::refresh_subject().await?;
+    shell::query(|state: &Hosting, _| creations::may_forget(state, &subject, canister))?;
+    let exists = suite::exists(canister).await?;
+    shell::update(|state: &mut Hosting, context| {
+        creations::forget(state, context, &subject, canister, exists)
+    })
 }
 
 /// Who may change the app; for an upgrade of the suite, a governor who decided it: keeps a chunk of a module. Repeatable.
@@ -371,13 +386,13 @@ fn list_releases(args: ListReleasesArgs) -> Result<Page<u64, Release>, Error> {
     shell::query(|state: &Hosting, _| releases::list(state, args))
 }
 
-/// Who may change the app, or approve its releases: what its canister, or the subnet, said of a release that did not go live. Not certified.
+/// Who may change the app, or approve its releases; everybody, of an upgrade of the suite: what the canister, or the subnet, said of a release
+/// that did not go live. Not certified.
 #[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn release_message(release: u64) -> Result<Option<String>, Error> {
     shell::query(|state: &Hosting, context| {
-        let subject = state.subject(context)?;
-        releases::message(state, &subject, release)
+        releases::message(state, || state.subject(context), release)
     })
 }
 

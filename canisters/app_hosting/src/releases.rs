@@ -14,6 +14,8 @@
 //!
 //! Cost: O(log n) a call, besides hashing a module once.
 
+use std::collections::BTreeMap;
+
 use candid::Principal;
 use ic_stable_structures::Memory;
 use indus_api::{
@@ -34,7 +36,8 @@ use indus_kit::{
     text::{self, invalid},
 };
 use indus_orchestrator::{
-    Answer, Going, Plan, Step, Work, modules,
+    Answer, Going, Plan, Step, Work,
+    modules::{self, ModuleHash, Need},
     orders::{
         check_argument, check_decided, check_in_time, check_ordered_argument, check_proposal,
         digest,
@@ -47,9 +50,16 @@ use crate::{
     apps, creations,
     state::{
         CANISTER, DAMAGED, RELEASE, RELEASE_ENDED, RELEASE_PROPOSED, RELEASE_STARTED,
-        RELEASE_WITHDRAWN, State, conflict, not_found, unauthorized,
+        RELEASE_WITHDRAWN, State, conflict, limit_reached, not_found, unauthorized,
     },
 };
+
+/// A release takes one token of its proposer's rate, and one more for each such part of its module; in bytes.
+const TOKEN_BYTES: u64 = 4 << 20;
+/// Most of them, so that the largest module can be released.
+const MAX_TOKENS: u32 = 10;
+/// Releases of one app that are carried out at once.
+pub const MAX_RUNNING_OF_APP: usize = 5;
 
 /// Kind of the pending operation that carries a release out; its argument is the release's id, big-endian.
 pub const CARRY_OUT: u16 = 1;
@@ -92,7 +102,7 @@ pub fn upload_for_upgrade<M: Memory>(
         return Err(invalid("module_hash", "must be the one that was approved"));
     }
     let limit = state.in_force()?.configuration.module_bytes_of_app;
-    taken(state, context, args, limit, &[])
+    taken(state, context, args, limit, &BTreeMap::new())
 }
 
 fn taken<M: Memory>(
@@ -100,14 +110,14 @@ fn taken<M: Memory>(
     context: &Context,
     args: UploadArgs,
     limit: u64,
-    needed: &[modules::ModuleHash],
+    needed: &BTreeMap<ModuleHash, Need>,
 ) -> Result<Uploaded, Error> {
     let hash = modules::module_hash(&args.module_hash)?;
     let chunk = (args.index, args.chunk.into_vec());
     state
         .modules
         .upload(context.time_ns, (args.of, &hash), chunk, limit, |hash| {
-            needed.contains(hash)
+            needed.get(hash).copied().unwrap_or(Need::None)
         })
 }
 
@@ -120,19 +130,19 @@ pub fn module<M: Memory>(state: &State<M>, args: &ModuleArgs) -> Result<Uploaded
     state.modules.get(args.of, &hash)
 }
 
-/// The modules that an app's canisters run, ran before, or are about to run.
-fn needed<M: Memory>(state: &State<M>, app: u64) -> Result<Vec<modules::ModuleHash>, Error> {
-    let mut needed = Vec::new();
-    let first = (app, Principal::management_canister());
-    let of_app = state.canisters_of.keys_range(first..);
-    for (_, canister) in of_app.take_while(|(of, _)| *of == app) {
+/// The modules that an app's canisters run, or are about to run, and those that they ran before.
+fn needed<M: Memory>(state: &State<M>, app: u64) -> Result<BTreeMap<ModuleHash, Need>, Error> {
+    let mut needed = BTreeMap::new();
+    for canister in creations::of_app(state, app) {
         let hosted = creations::get(state, canister)?;
         let open = state.open_releases.get(&canister);
-        for id in [hosted.release, hosted.release_before, open]
-            .into_iter()
-            .flatten()
-        {
-            needed.push(modules::module_hash(&get(state, id)?.module_hash)?);
+        if let Some(before) = hosted.release_before {
+            let hash = modules::module_hash(&get(state, before)?.module_hash)?;
+            needed.entry(hash).or_insert(Need::Spare);
+        }
+        for id in [hosted.release, open].into_iter().flatten() {
+            let hash = modules::module_hash(&get(state, id)?.module_hash)?;
+            needed.insert(hash, Need::All);
         }
     }
     Ok(needed)
@@ -159,7 +169,7 @@ pub fn propose<M: Memory>(
 ///
 /// # Errors
 /// Those of [`propose`]; [`Error::NotFound`] for a release that there is none, or whose module is not kept any more;
-/// [`Error::Conflict`] for one that was not live, or is.
+/// [`Error::Conflict`] for one that was not live. One that is live can be named: its owner may have installed another module since.
 pub fn roll_back<M: Memory>(
     state: &mut State<M>,
     context: &Context,
@@ -182,9 +192,6 @@ pub fn roll_back<M: Memory>(
         }
     ) {
         return Err(conflict("that release did not go live"));
-    }
-    if hosted.release == Some(to.id) {
-        return Err(conflict("that release is live"));
     }
     let argument = state.arguments.get(&to.id).unwrap_or_default();
     let args = ProposeReleaseArgs {
@@ -235,8 +242,14 @@ fn proposed<M: Memory>(
         };
     }
     let of = ReleaseOf::App(app.id);
+    let bytes = state.modules.get(of, &hash)?.bytes;
+    // A person has several keys, and every megabyte of theirs is hashed here, and sent to the canister.
+    let person = Context {
+        caller: subject.person,
+        ..*context
+    };
+    state.limits.take(&person, None, tokens(bytes))?;
     let uploaded = state.modules.complete(of, &hash)?;
-    state.limits.take(context, None, 1)?;
     let begins = matches!(app.owner, AppOwner::Person(_));
     let release = Release {
         id: RELEASE.len(&state.kit.certified) + 1,
@@ -260,6 +273,12 @@ fn proposed<M: Memory>(
         },
     };
     opened(state, context, release, argument.into_vec())
+}
+
+/// What a release of a module takes of its proposer's rate.
+fn tokens(bytes: u64) -> u32 {
+    let more = u32::try_from(bytes / TOKEN_BYTES).unwrap_or(u32::MAX);
+    more.saturating_add(1).min(MAX_TOKENS)
 }
 
 /// Records a release that is new, and has it carried out if it runs.
@@ -293,6 +312,19 @@ fn started<M: Memory>(
     release: &Release,
     argument: Vec<u8>,
 ) -> Result<(), Error> {
+    if let ReleaseOf::App(app) = release.of {
+        let is_running = |canister| {
+            let open = state.open_releases.get(&canister);
+            open.is_some_and(|id| state.works.contains(id))
+        };
+        let running = creations::of_app(state, app).filter(|one| is_running(*one));
+        if running.count() >= MAX_RUNNING_OF_APP {
+            return Err(limit_reached(
+                MAX_RUNNING_OF_APP as u64,
+                "releases of the app at once",
+            ));
+        }
+    }
     let work = work(state, release, argument)?;
     let operation = order(state, context, release.id)?;
     let recorded = state.record(context, RELEASE_STARTED, actor, vec![change(release)?]);
@@ -462,7 +494,7 @@ pub fn next<M: Memory>(
     }
     let of = get(state, id)?.of;
     let modules = &state.modules;
-    let chunk = |hash: &modules::ModuleHash, index| modules.chunk(of, hash, index);
+    let chunk = |hash: &ModuleHash, index| modules.chunk(of, hash, index);
     match state.works.next(context.time_ns, id, chunk)? {
         None => Ok(None),
         Some(Next::Take(canister, step)) => Ok(Some((canister, step))),
@@ -535,26 +567,28 @@ fn ended<M: Memory>(
     Ok(())
 }
 
-/// What the canister, or the subnet, said of a release that did not go live, for who may change the app.
+/// What the canister, or the subnet, said of a release that did not go live: of an app's for who may change it, of an upgrade of the suite for
+/// everybody.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Unauthorized`].
 pub fn message<M: Memory>(
     state: &State<M>,
-    subject: &Subject,
+    subject: impl FnOnce() -> Result<Subject, Error>,
     id: u64,
 ) -> Result<Option<String>, Error> {
     let release = get(state, id)?;
     let ReleaseOf::App(app) = release.of else {
-        return Err(unauthorized("the owner of the app"));
+        return Ok(state.messages.get(&id));
     };
+    let subject = subject()?;
     let owner = state.app(app)?.owner;
     let approves = match owner {
-        AppOwner::Organisation(organisation) => acts_as(subject, organisation, APP_APPROVER),
+        AppOwner::Organisation(organisation) => acts_as(&subject, organisation, APP_APPROVER),
         AppOwner::Person(_) => false,
     };
     if !approves {
-        apps::check(subject, owner, true)?;
+        apps::check(&subject, owner, true)?;
     }
     Ok(state.messages.get(&id))
 }
@@ -650,6 +684,7 @@ fn work<M: Memory>(
         keep_memory: release.keep_memory,
         health: release.health.clone(),
         controllers,
+        confirms: None,
     })
 }
 

@@ -30,7 +30,7 @@
 //! Invariants:
 //! - Apps are never removed and their ids never used again: 1 to n without a gap.
 //! - The certified counts of an app are its canisters (memory 8) and its creations (memory 9).
-//! - Memories 6 to 8, 20 and 21 follow from the records.
+//! - Memories 6 to 8, 20 and 21 follow from the records. Releases outlive the canister that they were of.
 //!
 //! Cost: each access is O(log n); opening reads the headers of the structures.
 
@@ -80,6 +80,8 @@ pub const CANISTER_REQUESTED: &str = "canister.requested";
 pub const CANISTER_CREATED: &str = "canister.created";
 /// The subnet refused it; the slot is free again.
 pub const CANISTER_REFUSED: &str = "canister.refused";
+/// Its owner deleted it, and had it forgotten.
+pub const CANISTER_FORGOTTEN: &str = "canister.forgotten";
 /// A release was proposed; it waits for another person.
 pub const RELEASE_PROPOSED: &str = "release.proposed";
 /// A release is being carried out, by who asked for it or approved it.
@@ -167,6 +169,7 @@ pub static DEFINITION: Definition = Definition {
         CANISTER_REQUESTED,
         CANISTER_CREATED,
         CANISTER_REFUSED,
+        CANISTER_FORGOTTEN,
         RELEASE_PROPOSED,
         RELEASE_STARTED,
         RELEASE_WITHDRAWN,

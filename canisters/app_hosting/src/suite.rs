@@ -7,7 +7,7 @@ use ic_stable_structures::{DefaultMemoryImpl, memory_manager::VirtualMemory};
 use indus_api::{
     Error, Subject,
     decision::Decision,
-    hosting::{AppOwner, engine::Settings},
+    hosting::{AppOwner, HostedCanister, engine::Settings},
     licences::{Entitlement, EntitlementArgs, PRODUCT},
     registry::ApprovedUpgrade,
 };
@@ -24,6 +24,7 @@ use indus_kit::{
 };
 use indus_orchestrator::works;
 use serde::Deserialize;
+use serde_bytes::ByteBuf;
 
 use crate::{
     Hosting, SUBJECTS,
@@ -45,14 +46,22 @@ const MAX_UNDER_WAY: usize = 250;
 /// Readings at once.
 const MAX_READINGS: usize = 100;
 
+/// Candid of no argument.
+const EMPTY: &[u8] = b"DIDL\0\0";
+
 /// Releases that are begun in one message.
 pub(crate) const RELEASES_AT_ONCE: usize = 50;
+
+/// And of callers whom identity has not named lately: keys are free, so they have places of their own.
+const MAX_OF_STRANGERS: usize = 60;
 
 /// And of one caller, whose tools create several canisters at once.
 const MAX_OF_CALLER: u8 = 16;
 
 thread_local! {
     static UNDER_WAY: Guards<(Principal, u8)> = Guards::new("calls under way", MAX_UNDER_WAY);
+    static STRANGERS: Guards<(Principal, u8)> =
+        Guards::new("calls of strangers under way", MAX_OF_STRANGERS);
     static READING: Guards<Principal> = Guards::new("readings under way", MAX_READINGS);
 }
 
@@ -69,7 +78,9 @@ struct Created {
 /// So many calls of each caller at a time, and so many in all.
 pub(crate) fn enter() -> Result<Guard<(Principal, u8)>, Error> {
     let caller = shell::context().authenticated()?;
-    UNDER_WAY.with(|calls| calls.enter_one_of(&caller, MAX_OF_CALLER))
+    let is_known = SUBJECTS.with_borrow(|subjects| subjects.knows(&caller));
+    let calls = if is_known { &UNDER_WAY } else { &STRANGERS };
+    calls.with(|calls| calls.enter_one_of(&caller, MAX_OF_CALLER))
 }
 
 /// Asks identity who the caller is: a revocation holds at once.
@@ -157,6 +168,19 @@ pub(crate) async fn create(creation: &Creation, settings: &Settings) -> Outcome 
     }
 }
 
+/// Records a canister that the subnet created, in a message of its own: what is kept by then outlives a trap in this one. Answers with the
+/// last block of the log, in which the canister is.
+pub(crate) async fn record(operation: u64) -> Result<u64, Error> {
+    // Nothing is asked of anybody: it is a call, whose answer is a message.
+    let own = api::canister_self();
+    let _any = Call::raw(own, "icrc10_supported_standards", EMPTY.to_vec())
+        .suite::<Hosting>()
+        .await;
+    // What it can't do now, the job does.
+    let _later = attempt::<Hosting>(operation).await?;
+    shell::query(|state: &Hosting, _| Ok(state.kit.certified.log_len().saturating_sub(1)))
+}
+
 /// Asks the registry for an upgrade that was decided.
 pub(crate) async fn upgrade(proposal: u64) -> Result<ApprovedUpgrade, Error> {
     let registry = shell::query(|state: &Hosting, _| Ok(state.in_force()?.registry))?;
@@ -192,11 +216,36 @@ struct Status {
     cycles: Nat,
     memory_size: Nat,
     idle_cycles_burned_per_day: Nat,
+    module_hash: Option<ByteBuf>,
+    settings: StatusSettings,
+}
+
+#[derive(CandidType, Deserialize)]
+struct StatusSettings {
+    controllers: Vec<Principal>,
+}
+
+/// Whether the subnet still has a canister.
+pub(crate) async fn exists(canister: Principal) -> Result<bool, Error> {
+    let management = Principal::management_canister();
+    let of = Of {
+        canister_id: canister,
+    };
+    match ask::<Hosting, Status>(management, "canister_status", &of).await {
+        Err(CallError::Missing) => Ok(false),
+        // It answers its controllers only, and this canister may be none of them any more.
+        Ok(_) | Err(CallError::Rejected { .. }) => Ok(true),
+        Err(failed) => Err(failed.of(SUBNET)),
+    }
 }
 
 /// Reads what a canister has and uses of cycles, and gives it what it needs. One that does not answer is read next time.
 pub(crate) async fn care_for(canister: Principal) {
     let Ok(_reading) = READING.with(|canisters| canisters.enter(canister)) else {
+        return;
+    };
+    let seen = shell::query(|state: &Hosting, _| creations::get(state, canister));
+    let Ok(HostedCanister { release: seen, .. }) = seen else {
         return;
     };
     let management = Principal::management_canister();
@@ -210,10 +259,12 @@ pub(crate) async fn care_for(canister: Principal) {
         cycles: bounded(&status.cycles),
         memory_bytes: u64::try_from(bounded(&status.memory_size)).unwrap_or(u64::MAX),
         idle_cycles_burned_per_day: bounded(&status.idle_cycles_burned_per_day),
+        module_hash: status.module_hash,
+        controllers: status.settings.controllers,
     };
     let treasury = api::canister_liquid_cycle_balance();
     let top_up = shell::tick(|state: &mut Hosting, context| {
-        care::read(state, context, canister, said, treasury)
+        care::read(state, context, canister, &said, seen, treasury)
     });
     let Ok(Some(cycles)) = top_up else {
         return;
@@ -254,6 +305,15 @@ impl Saga for Hosting {
     }
 
     async fn perform(operation: Operation) -> pending::Outcome {
+        if operation.kind == creations::RECORD {
+            let recorded = shell::tick(|state: &mut Hosting, context| {
+                creations::recorded(state, context, &operation.argument)
+            });
+            return match recorded {
+                Ok(()) => pending::Outcome::Settled,
+                Err(_) => pending::Outcome::Retry,
+            };
+        }
         let Ok(release) = works::of_operation(&operation.argument) else {
             return pending::Outcome::Retry;
         };
@@ -264,6 +324,7 @@ impl Saga for Hosting {
                     releases::answered(state, context, release, answer)
                 })
             },
+            || shell::tick(|state: &mut Hosting, _| state.works.park(release)),
         )
         .await
     }

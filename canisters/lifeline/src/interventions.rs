@@ -475,6 +475,8 @@ fn prepared<M: Memory>(
         keep_memory: false,
         health: health.clone(),
         controllers: None,
+        // What is installed so answers nobody until it is told to.
+        confirms: (*health != HealthCheck::Maintenance).then_some(true),
     })
 }
 

@@ -120,6 +120,7 @@ impl Saga for Lifeline {
                     interventions::answered(state, context, id, answer)
                 })
             },
+            || shell::tick(|state: &mut Lifeline, _| state.works.park(id)),
         )
         .await
     }

@@ -14,7 +14,7 @@ use indus_api::{
 };
 use indus_kit::{Context, refusals::unauthorized, text::invalid};
 use indus_orchestrator::{
-    modules::{self, ModuleHash, OWNER, Owner, owner_key},
+    modules::{self, ModuleHash, Need, OWNER, Owner, owner_key},
     orders::check_decided,
 };
 use sha2::{Digest as _, Sha256};
@@ -93,7 +93,13 @@ fn taken<M: Memory>(
         (Of(args.of), &hash),
         (args.index, args.chunk.into_vec()),
         MODULE_BYTES,
-        |hash| needed.contains(hash),
+        |hash| {
+            if needed.contains(hash) {
+                Need::All
+            } else {
+                Need::None
+            }
+        },
     )
 }
 

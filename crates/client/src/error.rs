@@ -26,6 +26,9 @@ pub enum ClientError {
         message: String,
         certified: bool,
     },
+    /// The registry of engines keeps the operator that another caller has registered.
+    #[error("the engine's operator was not registered: {0}")]
+    Unregistered(String),
     /// The answer came, and is not to be believed.
     #[error("the answer to {method} can't be verified: {reason}")]
     Unverified { method: String, reason: VerifyError },

@@ -221,6 +221,14 @@ impl Subnet {
             }
         }
         let Ok(canister) = this.availability(id) else {
+            let now = this.time;
+            // It was stopped after its timer fired, which fires again when it runs.
+            if hook == "canister_global_timer"
+                && let Some(canister) = this.canisters.get_mut(&id)
+                && !matches!(canister.status, Status::Running)
+            {
+                canister.timer.get_or_insert(now);
+            }
             return;
         };
         let program = canister.program();

@@ -414,6 +414,35 @@ impl Reader {
         Subnet::submit(&mut subnet, ingress)
     }
 
+    /// Takes an update call that no canister answers, but whoever serves the network: [`Reader::end`] ends it. False
+    /// where it is known already.
+    ///
+    /// # Errors
+    /// [`ErrorCode::IngressHistoryFull`].
+    pub fn take(&self, subnet: Principal, ingress: &Ingress) -> Result<bool, Reject> {
+        let mut subnet = self.member(subnet).subnet.lock();
+        let Subnet {
+            ingress: history,
+            tree,
+            ..
+        } = &mut *subnet;
+        if history.is_full() && history.status(&ingress.id) == RequestStatus::Unknown {
+            return Err(Reject::history_full());
+        }
+        Ok(history.receive(ingress, tree))
+    }
+
+    /// Ends a call that was taken by [`Reader::take`].
+    pub fn end(&self, subnet: Principal, id: &RequestId, result: Result<Vec<u8>, Reject>) {
+        let mut subnet = self.member(subnet).subnet.lock();
+        let Subnet {
+            ingress: history,
+            tree,
+            ..
+        } = &mut *subnet;
+        history.finish(id, result, tree);
+    }
+
     /// How far an update call has come.
     #[must_use]
     pub fn status(&self, subnet: Principal, id: &RequestId) -> RequestStatus {

@@ -112,7 +112,8 @@ pub struct Reject {
 }
 
 impl Reject {
-    pub(crate) fn new(error: ErrorCode, message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn new(error: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code: error.reject_code(),
             message: message.into(),
@@ -121,7 +122,8 @@ impl Reject {
     }
 
     /// A failure that names the canister it happened in.
-    pub(crate) fn of(canister: Principal, error: ErrorCode, message: &str) -> Self {
+    #[must_use]
+    pub fn of(canister: Principal, error: ErrorCode, message: &str) -> Self {
         Self::new(error, format!("Error from Canister {canister}: {message}"))
     }
 
@@ -131,6 +133,12 @@ impl Reject {
             message,
             error_code: Some(ErrorCode::CanisterRejectedMessage),
         }
+    }
+
+    /// There is no room to remember another update call.
+    pub(crate) fn history_full() -> Self {
+        let message = "The subnet takes no more calls for now";
+        Self::new(ErrorCode::IngressHistoryFull, message)
     }
 
     /// A best-effort call that was not answered in time; its callee may have executed it.

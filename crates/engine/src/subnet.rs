@@ -14,7 +14,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
 use crate::{
-    ErrorCode, Ingress, Reject, RequestId, RequestStatus, SubnetConfig, SubnetInfo, Time,
+    Ingress, Reject, RequestId, RequestStatus, SubnetConfig, SubnetInfo, Time,
     calls::{Calls, Origin, Request, Work},
     canister::Canister,
     certification::{StateTree, SubnetKey},
@@ -130,10 +130,7 @@ impl Subnet {
             return Ok(());
         }
         if this.ingress.is_full() {
-            return Err(Reject::new(
-                ErrorCode::IngressHistoryFull,
-                "The subnet takes no more calls for now",
-            ));
+            return Err(Reject::history_full());
         }
         let is_management = this.is_management(&ingress.canister_id);
         let payer = if !is_management {

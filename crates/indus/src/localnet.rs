@@ -118,7 +118,7 @@ impl Localnet {
                 OsStr::new("--status-file"),
                 status_file(&folder).as_os_str(),
             ])
-            // icp-cli asks for the operator of such a subnet, which app_hosting is.
+            // icp-cli asks for the operator of such a subnet, which app_hosting will be.
             .args(["--subnet", "cloud-engine"])
             .arg("--exit-with-stdin")
             .stdin(Stdio::piped())

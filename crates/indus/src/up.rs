@@ -22,6 +22,7 @@ use candid::Encode;
 use clap::Args;
 use indus_client::{
     ClientError, Connection, Deployment, Key, LocalnetMetrics, RegistryClient, TrustFile, Url,
+    register_engine_operator,
 };
 use indus_verify::RootKey;
 use thiserror::Error;
@@ -440,6 +441,8 @@ impl Suite<'_> {
         console.line(
             "controllers:   of all 6 canisters are canisters of the suite, as the subnet certifies; no key controls any of them",
         );
+        let subnet = status.application_subnet;
+        register_engine_operator(deployer.connection(), subnet, canisters.app_hosting).await?;
         let names = canisters.named().map(|(name, id)| (String::from(name), id));
         trust.canisters.extend(names);
         trust.save(&inputs.trust_file).map_err(ClientError::from)?;

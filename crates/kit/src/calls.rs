@@ -90,9 +90,12 @@ pub enum CallError {
     /// Nothing was sent: the state has something uncommitted. A fault of ours.
     #[error("the state was not committed before the call")]
     Uncommitted,
-    /// The callee surely has not run: it doesn't exist, the system is busy, or the caller can't pay.
+    /// The callee surely has not run: the system is busy, or the caller can't pay.
     #[error("it can't be reached")]
     Unreachable,
+    /// There is no such canister; of the management canister: the one that the call is about.
+    #[error("it does not exist")]
+    Missing,
     /// The callee may have run, or may run still.
     #[error("it did not answer in time")]
     Unknown,
@@ -109,7 +112,7 @@ impl CallError {
     /// Whether the callee may have done what it was asked for.
     #[must_use]
     pub fn may_have_run(&self) -> bool {
-        !matches!(self, Self::Uncommitted | Self::Unreachable)
+        !matches!(self, Self::Uncommitted | Self::Unreachable | Self::Missing)
     }
 
     /// What the own caller is told, of the canister named `canister`.
@@ -246,9 +249,8 @@ fn failure(failed: CallFailed) -> CallError {
         CallFailed::CallRejected(rejected) => rejected,
     };
     match rejected.reject_code() {
-        Ok(RejectCode::SysFatal | RejectCode::SysTransient | RejectCode::DestinationInvalid) => {
-            CallError::Unreachable
-        }
+        Ok(RejectCode::SysFatal | RejectCode::SysTransient) => CallError::Unreachable,
+        Ok(RejectCode::DestinationInvalid) => CallError::Missing,
         Ok(RejectCode::CanisterReject | RejectCode::CanisterError) => {
             let message = rejected.reject_message();
             CallError::Rejected {
@@ -315,9 +317,11 @@ mod tests {
         };
         assert_eq!(failure(unpaid.into()), CallError::Unreachable);
         assert_eq!(failure(CallPerformFailed.into()), CallError::Unreachable);
-        for code in 1..=3 {
+        for code in [1, 2] {
             assert_eq!(rejection(code, "system"), CallError::Unreachable);
         }
+        assert_eq!(rejection(3, "system"), CallError::Missing);
+        assert!(!CallError::Missing.may_have_run());
         for code in [4, 5] {
             let refused = CallError::Rejected {
                 code,

@@ -61,6 +61,12 @@ impl<K: Ord + Clone> Guards<K> {
         })
     }
 
+    /// Whether an operation with this key is under way.
+    #[must_use]
+    pub fn contains(&self, key: &K) -> bool {
+        self.open.borrow().contains(key)
+    }
+
     /// How many are under way.
     #[must_use]
     pub fn len(&self) -> usize {

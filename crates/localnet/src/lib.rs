@@ -8,7 +8,7 @@
 //!
 //! It follows the IC interface specification for what clients see: envelopes, authentication, expiry, replay
 //! protection, certificates, signed answers to queries. What a canister does is the engine's matter; this crate knows
-//! no canister.
+//! no canister but those of the network that tools ask where to create one (`network_canisters`).
 //!
 //! Invariants:
 //! 1. Bytes from outside are bounded before they are read, and never make it panic.
@@ -27,6 +27,7 @@ mod expiry;
 mod hash;
 mod http;
 mod listener;
+mod network_canisters;
 mod pocket;
 mod public_key;
 mod refusal;

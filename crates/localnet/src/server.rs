@@ -80,10 +80,14 @@ impl Server {
 
         let mut setup = NetworkConfig::new(wall_clock(), config.seed);
         setup.module_cache = config.module_cache;
-        setup.subnets = vec![
-            SubnetConfig::of(SubnetKind::Nns),
-            SubnetConfig::of(config.subnet),
+        // The last two have nothing but their ids, at which tools look for canisters of the network.
+        let kinds = [
+            SubnetKind::Nns,
+            config.subnet,
+            SubnetKind::Ii,
+            SubnetKind::Fiduciary,
         ];
+        setup.subnets = kinds.map(SubnetConfig::of).to_vec();
         let network = Network::new(&setup)?;
         let identity = Identity {
             root_key: network.root_key().to_vec(),
@@ -93,7 +97,7 @@ impl Server {
         let executor = Executor::spawn(network).map_err(StartError::Thread)?;
         let live = executor.go_live(Duration::ZERO).await;
         live.map_err(|_| StartError::Stopped)?;
-        let app = App::new(executor.clone());
+        let app = App::new(executor.clone()).with_network_canisters();
         let agent = Agent::builder()
             .with_url(format!("http://{}", bound.address()))
             .build()

@@ -9,7 +9,7 @@
 //!
 //! Invariants:
 //! - A module that is complete has the hash under which it is kept. It does not change any more.
-//! - An owner has at most so many modules and bytes; what nobody needs makes room, the oldest first.
+//! - An owner has at most so many modules and bytes; what is least needed makes room, the oldest first.
 //!
 //! Cost: a chunk is written once, beside at most ten others that lie in the same node; completing a module reads and hashes all of it
 //! (some 20 million instructions a MiB).
@@ -26,8 +26,8 @@ use indus_kit::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// Most modules of one owner.
-pub const MAX_MODULES: usize = 20;
+/// Most modules of one owner: three of each canister that an app may have.
+pub const MAX_MODULES: usize = 300;
 /// Code of [`Error::Internal`]: a header can't be read.
 const HEADER_UNREADABLE: u32 = 900;
 
@@ -102,6 +102,17 @@ impl Header {
     }
 }
 
+/// How much a module is needed that has no room beside a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It goes first.
+    None,
+    /// It goes if nothing else does: only a way back is lost.
+    Spare,
+    /// It stays.
+    All,
+}
+
 /// Whose modules they are.
 pub trait Owner {
     /// Its key: a kind of owners, and which one.
@@ -158,7 +169,7 @@ impl<M: Memory> Modules<M> {
     }
 
     /// Takes a chunk in: one that is there, again, or the next one; index 0 of an incomplete module begins it anew. The owner has at most
-    /// `limit` bytes, for which modules that are not `needed` make room.
+    /// `limit` bytes, for which modules that are not needed make room.
     ///
     /// # Errors
     /// [`Error::Invalid`] for the index or the chunk; [`Error::Conflict`] for another chunk of a complete module; [`Error::LimitReached`].
@@ -168,7 +179,7 @@ impl<M: Memory> Modules<M> {
         (owner, hash): (impl Owner, &ModuleHash),
         (index, chunk): (u32, Vec<u8>),
         limit: u64,
-        needed: impl Fn(&ModuleHash) -> bool,
+        need: impl Fn(&ModuleHash) -> Need,
     ) -> Result<Uploaded, Error> {
         if chunk.is_empty() || chunk.len() > MAX_CHUNK_BYTES {
             let reason = format!("must be 1 to {MAX_CHUNK_BYTES} bytes long");
@@ -205,7 +216,7 @@ impl<M: Memory> Modules<M> {
             bytes: header.bytes - replaced + chunk.len() as u64,
             ..header
         };
-        self.make_room(&key, header.bytes, limit, needed)?;
+        self.make_room(&key, header.bytes, limit, need)?;
         if index == 0 {
             self.remove_chunks(&key, there);
         }
@@ -289,13 +300,13 @@ impl<M: Memory> Modules<M> {
         self.headers.is_empty()
     }
 
-    /// Drops what is not needed, the oldest first, until a module of so many bytes has room.
+    /// Drops what is least needed, the oldest first, until a module of so many bytes has room.
     fn make_room(
         &mut self,
         own: &HeaderKey,
         bytes: u64,
         limit: u64,
-        needed: impl Fn(&ModuleHash) -> bool,
+        need: impl Fn(&ModuleHash) -> Need,
     ) -> Result<(), Error> {
         let (first, last) = all_of(*own);
         let mut all = Vec::new();
@@ -307,14 +318,15 @@ impl<M: Memory> Modules<M> {
         let mut total = bytes + all.iter().map(|(_, header)| header.bytes).sum::<u64>();
         let mut count = all.len() + 1;
         all.sort_unstable_by_key(|(_, header)| header.uploaded_at_ns);
+        let needs = |(key, _): &(HeaderKey, Header)| key.last_chunk().map_or(Need::All, &need);
+        let (spare, free): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .filter(|one| needs(one) != Need::All)
+            .partition(|one| needs(one) == Need::Spare);
         let mut dropped = Vec::new();
-        for (key, header) in all {
+        for (key, header) in free.into_iter().chain(spare) {
             if total <= limit && count <= MAX_MODULES {
                 break;
-            }
-            let hash = key.last_chunk::<HASH>();
-            if hash.is_none_or(&needed) {
-                continue;
             }
             total -= header.bytes;
             count -= 1;

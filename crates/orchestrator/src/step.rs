@@ -3,6 +3,7 @@
 //! Source: Internet Computer interface specification, "The IC management canister". Of each answer only what is needed is decoded.
 
 use candid::{CandidType, Principal};
+use ic_cdk::api;
 use indus_api::Error;
 use indus_kit::calls::{Call, CallError, Canister, Reply};
 use serde::Deserialize;
@@ -10,6 +11,8 @@ use serde_bytes::ByteBuf;
 
 /// Longest answer that is read: the status of a canister with all its settings, or ten snapshots.
 const MAX_REPLY_BYTES: usize = 20_000;
+/// Changes that are asked for: more than an installation makes, however often it is begun anew; the subnet keeps no more of them.
+const MAX_CHANGES: u64 = 20;
 /// Longest name of a method.
 pub const MAX_METHOD_BYTES: usize = 100;
 
@@ -25,6 +28,8 @@ pub enum Mode {
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Who has changed it lately.
+    Changes,
     Status,
     /// Its `service_info`.
     Info,
@@ -32,7 +37,10 @@ pub enum Step {
     UploadChunk(Vec<u8>),
     Stop,
     Start,
-    TakeSnapshot,
+    /// In the place of one that was taken before, if there is one.
+    TakeSnapshot {
+        replaced: Option<ByteBuf>,
+    },
     ListSnapshots,
     LoadSnapshot(ByteBuf),
     DeleteSnapshot(ByteBuf),
@@ -53,16 +61,61 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Done,
+    Changes(Changes),
     Status(Status),
     Info(Info),
     Chunk(ByteBuf),
     Snapshots(Vec<Snapshot>),
-    /// It surely was not done: the system was busy, or there is no such canister.
+    /// It surely was not done: the system was busy.
     Unreachable,
+    /// There is no such canister.
+    Missing,
     /// It was refused; what the callee says.
     Rejected(String),
     /// Nobody knows.
     Unknown,
+}
+
+/// Changes of its code, its controllers and its state as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Since it was created.
+    pub total: u64,
+    /// How many of the last ones were this canister's doing, without one of somebody else's between them.
+    pub ours: u64,
+}
+
+/// What is needed of `canister_info`.
+#[derive(CandidType, Deserialize)]
+struct History {
+    total_num_changes: u64,
+    recent_changes: Vec<Change>,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Change {
+    canister_version: u64,
+    origin: ChangeOrigin,
+}
+
+#[derive(CandidType, Deserialize)]
+enum ChangeOrigin {
+    #[serde(rename = "from_user")]
+    User {},
+    #[serde(rename = "from_canister")]
+    Canister { canister_id: Principal },
+}
+
+impl History {
+    fn changes(mut self, own: Principal) -> Changes {
+        let changes = &mut self.recent_changes;
+        changes.sort_by_key(|change| change.canister_version);
+        let is_ours = |change: &&Change| matches!(change.origin, ChangeOrigin::Canister { canister_id } if canister_id == own);
+        Changes {
+            total: self.total_num_changes,
+            ours: changes.iter().rev().take_while(is_ours).count() as u64,
+        }
+    }
 }
 
 /// What is needed of a canister's status.
@@ -108,6 +161,18 @@ pub struct Snapshot {
 #[derive(CandidType)]
 struct Of {
     canister_id: Principal,
+}
+
+#[derive(CandidType)]
+struct InfoArgs {
+    canister_id: Principal,
+    num_requested_changes: Option<u64>,
+}
+
+#[derive(CandidType)]
+struct TakeArgs {
+    canister_id: Principal,
+    replace_snapshot: Option<ByteBuf>,
 }
 
 #[derive(CandidType)]
@@ -162,6 +227,7 @@ impl Step {
         match self.taken::<C>(canister).await {
             Ok(answer) => answer,
             Err(CallError::Unreachable | CallError::Uncommitted) => Answer::Unreachable,
+            Err(CallError::Missing) => Answer::Missing,
             Err(CallError::Rejected { message, .. }) => Answer::Rejected(message),
             Err(CallError::Unknown | CallError::Malformed) => Answer::Unknown,
         }
@@ -173,6 +239,14 @@ impl Step {
         };
         let done = |_: Reply| Ok(Answer::Done);
         match self {
+            Self::Changes => {
+                let args = InfoArgs {
+                    canister_id: canister,
+                    num_requested_changes: Some(MAX_CHANGES),
+                };
+                let history: History = asked::<C>("canister_info", &args).await?.candid()?;
+                Ok(Answer::Changes(history.changes(api::canister_self())))
+            }
             Self::Status => {
                 let reply = asked::<C>("canister_status", &of).await?;
                 reply.candid().map(Answer::Status)
@@ -198,8 +272,12 @@ impl Step {
                 call.outside::<C>().await.and_then(done)
             }
             Self::Start => asked::<C>("start_canister", &of).await.and_then(done),
-            Self::TakeSnapshot => {
-                let reply = asked::<C>("take_canister_snapshot", &of).await?;
+            Self::TakeSnapshot { replaced } => {
+                let args = TakeArgs {
+                    canister_id: canister,
+                    replace_snapshot: replaced,
+                };
+                let reply = asked::<C>("take_canister_snapshot", &args).await?;
                 let taken: Snapshot = reply.candid()?;
                 Ok(Answer::Snapshots(vec![taken]))
             }

@@ -9,21 +9,31 @@
 //! | status, info, chunks, stop, start, load, uninstall, probe, wake, delete | again |
 //! | take a snapshot | look for one that is not older than the attempt; else again |
 //! | install | put the snapshot back (or uninstall), and install again, three times at most |
-//! | confirm | ask whether it is in maintenance: if not, it was confirmed |
+//! | confirm | ask whether it is in maintenance: if not, it was confirmed; three times at most |
 //!
-//! What surely was not done, because the system was busy, is tried again later, [`MAX_RETRIES`] times.
+//! What surely was not done, because the system was busy, is tried again later, [`MAX_RETRIES`] times; what puts back what was there, for as long
+//! as it takes.
+//!
+//! Others may control the canister, too: keepers who mend it, a founder. Before a step that changes what runs, the subnet is asked who has
+//! changed the canister since the work began. If it was anybody else, the work ends and touches nothing.
 
 use candid::{CandidType, Principal};
 use indus_api::hosting::{Ended, Failure, HealthCheck};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
-use crate::step::{Answer, Info, Mode, Running, Snapshot, Status, Step};
+use crate::step::{Answer, Changes, Info, Mode, Running, Snapshot, Status, Step};
 
 /// Times that a step is tried again, after the first one, before what is under way is given up.
 pub const MAX_RETRIES: u32 = 8;
 /// Times that a module is installed whose outcome was lost each time.
 const MAX_INSTALLATIONS: u32 = 3;
+/// Times that a module is told to go on that says afterwards that it has not.
+const MAX_CONFIRMATIONS: u32 = 3;
+/// How long it holds that nobody else has changed the canister, for steps that can be taken back; in nanoseconds.
+const CHECK_NS: u64 = 5_000_000_000;
+/// Most of what a callee said that is kept, in bytes.
+const MAX_MESSAGE_BYTES: usize = 200;
 
 /// What is to be done.
 #[derive(CandidType, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -41,11 +51,14 @@ pub struct Plan {
     pub health: HealthCheck,
     /// The only controllers that the canister may have; none for any, as long as this canister is one of them.
     pub controllers: Option<Vec<Principal>>,
+    /// It is a canister of the suite, which begins in maintenance: it is told to go on, also where no answer of it is waited for.
+    pub confirms: Option<bool>,
 }
 
 /// The steps.
 #[derive(CandidType, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    Count,
     Look,
     Ask,
     Clear,
@@ -60,6 +73,8 @@ enum Phase {
     Probe,
     Confirm,
     IsConfirmed,
+    // It was installed, which is enough; one of the suite is let out of maintenance.
+    Open,
     // It did not come up.
     BackStop,
     BackIsStopped,
@@ -99,6 +114,18 @@ pub struct Work {
     ended: Option<Ended>,
     /// What the callee said of the failure.
     message: Option<String>,
+    // Works that were begun before these were kept have none of them. All are optional for that.
+    /// Times that this step was refused, though it has to be done.
+    refusals: Option<u32>,
+    confirmations: Option<u32>,
+    /// Changes of the canister when the work began.
+    changes: Option<u64>,
+    /// When it was last asked who changed the canister, and nobody else had.
+    checked_ns: Option<u64>,
+    /// A snapshot may be there that was taken before the work was parked, and is to be replaced.
+    parked: Option<bool>,
+    /// The call that is under way asks for that; `false`: it was answered, and this step may be taken.
+    checking: Option<bool>,
 }
 
 /// How it goes on after an answer.
@@ -118,7 +145,7 @@ impl Work {
     pub fn new(plan: Plan) -> Self {
         Self {
             plan,
-            phase: Phase::Look,
+            phase: Phase::Count,
             sent_ns: None,
             retries: 0,
             installations: 0,
@@ -130,6 +157,12 @@ impl Work {
             snapshot: None,
             ended: None,
             message: None,
+            refusals: None,
+            confirmations: None,
+            changes: None,
+            checked_ns: None,
+            parked: None,
+            checking: None,
         }
     }
 
@@ -174,8 +207,14 @@ impl Work {
 
     /// The call of this phase; none where it needs none, and another phase has begun.
     fn step(&mut self, now_ns: u64, chunk: impl Fn(u32) -> Option<Vec<u8>>) -> Option<Step> {
+        if self.needs_check(now_ns) {
+            self.checking = Some(true);
+            return Some(Step::Changes);
+        }
+        self.checking = None;
         Some(match self.phase {
             Phase::Done => return None,
+            Phase::Count => Step::Changes,
             Phase::Look | Phase::IsStopped | Phase::BackIsStopped => Step::Status,
             Phase::Ask | Phase::IsConfirmed => Step::Info,
             Phase::Clear | Phase::Tidy => Step::ClearChunks,
@@ -192,7 +231,10 @@ impl Work {
                 if self.keep_since_ns == 0 {
                     self.keep_since_ns = now_ns;
                 }
-                Step::TakeSnapshot
+                // One that was taken before the work was parked is of no use any more.
+                Step::TakeSnapshot {
+                    replaced: self.snapshot.clone(),
+                }
             }
             Phase::Find => Step::ListSnapshots,
             Phase::Install => {
@@ -222,13 +264,17 @@ impl Work {
             Phase::BackStart | Phase::Again => Step::Start,
             Phase::Probe => match &self.plan.health {
                 HealthCheck::Installs => {
-                    self.live();
+                    self.well();
                     return None;
                 }
                 HealthCheck::Method(method) => Step::Probe(method.clone()),
                 HealthCheck::Maintenance => Step::Info,
             },
-            Phase::Confirm | Phase::BackWake => Step::Confirm,
+            Phase::Confirm => {
+                self.confirmations = Some(self.confirmations.unwrap_or(0) + 1);
+                Step::Confirm
+            }
+            Phase::Open | Phase::BackWake => Step::Confirm,
             Phase::Discard => {
                 let Some(snapshot) = &self.snapshot else {
                     self.go(Phase::Tidy);
@@ -239,9 +285,55 @@ impl Work {
         })
     }
 
+    /// Whether it has to be asked first who has changed the canister.
+    fn needs_check(&self, now_ns: u64) -> bool {
+        let (replaces, starts_or_stops) = match self.phase {
+            Phase::Install | Phase::Reload | Phase::BackEmpty | Phase::BackLoad => (true, false),
+            Phase::Stop | Phase::Start | Phase::BackStop | Phase::BackStart | Phase::Again => {
+                (false, true)
+            }
+            _ => (false, false),
+        };
+        // The answer is taken in by the message that takes the step.
+        let is_checked = self.checking == Some(false);
+        let age = |checked_ns| now_ns.saturating_sub(checked_ns);
+        let is_old = self.checked_ns.is_none_or(|at| age(at) >= CHECK_NS);
+        let can_be = self.changes.is_some();
+        can_be && !is_checked && (replaces || (starts_or_stops && is_old))
+    }
+
+    /// The orchestrator is about to be stopped, so this work stands still for a while: what it has stopped, and not begun to change, goes on
+    /// meanwhile. Else two that upgrade each other could stop each other for good. The step that does it, if any is needed.
+    pub fn park(&mut self) -> Option<Step> {
+        if self.sent_ns.is_some() {
+            self.lost();
+        }
+        // Whatever was seen is of before.
+        self.checking = None;
+        self.checked_ns = None;
+        let is_unchanged = match self.phase {
+            Phase::IsStopped | Phase::Keep | Phase::Find => true,
+            Phase::Install => self.installations == 0 && self.before.is_some(),
+            _ => false,
+        };
+        if !is_unchanged {
+            return None;
+        }
+        if self.phase == Phase::Find {
+            self.parked = Some(true);
+        } else if self.parked.is_none() {
+            self.keep_since_ns = 0;
+        }
+        self.go(Phase::Stop);
+        self.ran.then_some(Step::Start)
+    }
+
     /// The answer to the step that was under way was lost.
     fn lost(&mut self) {
         self.sent_ns = None;
+        if self.checking == Some(true) {
+            return self.unreachable();
+        }
         match self.phase {
             // Nobody was slow: it was lost here.
             Phase::Ask | Phase::Probe | Phase::BackWake => self.unreachable(),
@@ -253,9 +345,13 @@ impl Work {
     pub fn answered(&mut self, answer: Answer) -> Going {
         let before = (self.phase, self.retries);
         match answer {
+            Answer::Changes(changes) => self.changes(&changes),
+            Answer::Missing => self.missing(),
+            // Who has changed it is asked for until it is known.
+            _ if self.checking == Some(true) => self.unreachable(),
             Answer::Unreachable => self.unreachable(),
             Answer::Unknown => self.unknown(),
-            Answer::Rejected(message) => self.rejected(message),
+            Answer::Rejected(message) => self.rejected(&message),
             Answer::Status(status) => self.status(&status),
             Answer::Info(info) => self.info(info),
             Answer::Chunk(hash) => self.chunk(hash),
@@ -266,6 +362,8 @@ impl Work {
         match self.ended() {
             Some(ended) => Going::Ended(ended),
             None if self.phase == before.0 && self.retries > before.1 => Going::Later,
+            // It said that it was not confirmed: a while later it may be.
+            None if before.0 == Phase::IsConfirmed && self.phase == Phase::Confirm => Going::Later,
             None => Going::On,
         }
     }
@@ -275,14 +373,17 @@ impl Work {
     fn done(&mut self) {
         match self.phase {
             Phase::Clear => self.go(Phase::Upload(0)),
-            Phase::Stop => self.go(Phase::Keep),
+            Phase::Stop => self.stopped(),
             Phase::Install => self.go(Phase::Start),
             Phase::Reload => self.go(Phase::Install),
             Phase::Start => self.go(Phase::Probe),
-            Phase::Probe | Phase::Confirm => self.live(),
+            Phase::Probe => self.well(),
+            Phase::Confirm | Phase::Open => self.live(),
             Phase::BackStop | Phase::BackEmpty => self.go(Phase::BackLoad),
             Phase::BackLoad => self.go(Phase::BackStart),
             Phase::BackStart if self.wakes() => self.go(Phase::BackWake),
+            // It was loaded between two installations.
+            Phase::Again if self.wakes() && self.installations > 0 => self.go(Phase::BackWake),
             Phase::BackStart | Phase::BackWake | Phase::Again => self.go(Phase::Discard),
             Phase::Discard => {
                 self.snapshot = None;
@@ -297,7 +398,7 @@ impl Work {
     fn status(&mut self, status: &Status) {
         match self.phase {
             Phase::Look => self.looked(status),
-            Phase::IsStopped if status.status == Running::Stopped => self.go(Phase::Keep),
+            Phase::IsStopped if status.status == Running::Stopped => self.stopped(),
             Phase::IsStopped => self.refused(Failure::NotStopped),
             Phase::BackIsStopped if status.status == Running::Stopped => self.go(Phase::BackLoad),
             // It keeps calls open: they end with its code.
@@ -322,7 +423,8 @@ impl Work {
         self.go(if asks { Phase::Ask } else { Phase::Clear });
     }
 
-    fn info(&mut self, info: Info) {
+    fn info(&mut self, mut info: Info) {
+        cut(&mut info.name);
         match self.phase {
             Phase::Ask => {
                 self.said = Some(info);
@@ -330,7 +432,14 @@ impl Work {
             }
             Phase::Probe if self.has_taken_over(&info) => self.go(Phase::Confirm),
             Phase::Probe => self.back("it has not taken the state over"),
-            Phase::IsConfirmed if info.maintenance => self.go(Phase::Confirm),
+            // In maintenance it has answered nobody.
+            Phase::IsConfirmed if info.maintenance => {
+                if self.confirmations.unwrap_or(0) < MAX_CONFIRMATIONS {
+                    self.go(Phase::Confirm);
+                } else {
+                    self.back("it was told to go on, and has not");
+                }
+            }
             Phase::IsConfirmed => self.live(),
             _ => self.unknown(),
         }
@@ -356,6 +465,11 @@ impl Work {
             .iter()
             .filter(|one| one.taken_at_timestamp >= since_ns)
             .max_by_key(|one| one.taken_at_timestamp);
+        if self.phase == Phase::Find && self.parked.take().is_some() {
+            self.snapshot = ours.map(|snapshot| snapshot.id.clone());
+            self.keep_since_ns = 0;
+            return self.go(Phase::Keep);
+        }
         match (self.phase, ours) {
             (Phase::Keep | Phase::Find, Some(snapshot)) => {
                 self.snapshot = Some(snapshot.id.clone());
@@ -366,57 +480,97 @@ impl Work {
         }
     }
 
-    fn rejected(&mut self, message: String) {
-        let failed = |failure| (failure, message.clone());
-        let (failure, message) = match self.phase {
-            Phase::Look => {
-                self.message = Some(message);
-                return self.end(Ended::Refused(Failure::NotControlled));
+    fn changes(&mut self, changes: &Changes) {
+        self.checked_ns = self.sent_ns;
+        if self.phase == Phase::Count {
+            self.changes = Some(changes.total);
+            return self.go(Phase::Look);
+        }
+        if self.checking != Some(true) {
+            return self.unknown();
+        }
+        self.checking = Some(false);
+        let since = changes.total.checked_sub(self.changes.unwrap_or(0));
+        if since.is_some_and(|since| since <= changes.ours) {
+            return;
+        }
+        self.say("somebody else has changed it meanwhile, and it is left as it is");
+        let untouched = self.phase == Phase::Stop;
+        self.end(if untouched {
+            Ended::Refused(Failure::OtherModule)
+        } else {
+            Ended::Broken(Failure::OtherModule)
+        });
+    }
+
+    fn rejected(&mut self, message: &str) {
+        if self.has_to_be() {
+            let refusals = self.refusals.unwrap_or(0) + 1;
+            self.refusals = Some(refusals);
+            self.retries += 1;
+            if refusals <= MAX_RETRIES {
+                return;
             }
-            // It may be what is to be mended.
-            Phase::Ask => return self.go(Phase::Clear),
-            Phase::Clear | Phase::Upload(_) => failed(Failure::NotUploaded),
-            Phase::Stop | Phase::IsStopped => failed(Failure::NotStopped),
-            Phase::Keep | Phase::Find => failed(Failure::NotKept),
-            Phase::Install => failed(Failure::NotInstalled),
-            Phase::Start | Phase::Probe | Phase::Confirm => return self.back(message),
-            // What can't say whether it was confirmed is not known to be well, and may have answered others.
-            Phase::Reload
-            | Phase::IsConfirmed
-            | Phase::BackStop
-            | Phase::BackIsStopped
-            | Phase::BackEmpty
-            | Phase::BackLoad
-            | Phase::BackStart
-            | Phase::Again => return self.unreachable(),
-            Phase::BackWake => return self.go(Phase::Discard),
-            Phase::Discard => return self.go(Phase::Tidy),
-            Phase::Tidy => return self.go(Phase::Done),
-            Phase::Done => return,
-        };
-        self.message = Some(message);
-        self.refused(failure);
+        }
+        // What can be left undone needs no reason.
+        if !matches!(
+            self.phase,
+            Phase::Ask | Phase::Open | Phase::BackWake | Phase::Discard | Phase::Tidy
+        ) {
+            self.say(message);
+        }
+        self.gives_up();
     }
 
     /// It surely was not done.
     fn unreachable(&mut self) {
-        if self.phase == Phase::Look {
-            return self.end(Ended::Refused(Failure::NotControlled));
-        }
         self.retries += 1;
-        if self.retries <= MAX_RETRIES {
+        let for_ever = self.has_to_be() && self.phase != Phase::IsConfirmed;
+        if for_ever || self.retries <= MAX_RETRIES {
             return;
         }
-        self.message
-            .get_or_insert_with(|| "the subnet was busy, or there were too few cycles".into());
+        if self.message.is_none() {
+            self.say("it can't be reached, the subnet was busy, or there were too few cycles");
+        }
+        self.gives_up();
+    }
+
+    /// The subnet has no such canister.
+    fn missing(&mut self) {
+        if self.message.is_none() {
+            self.say("there is no such canister");
+        }
+        self.gives_up();
+    }
+
+    /// Whether nothing is well until this step is done. What can't say whether it was confirmed is not known to be well, and may have answered
+    /// others.
+    fn has_to_be(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Reload
+                | Phase::IsConfirmed
+                | Phase::BackStop
+                | Phase::BackIsStopped
+                | Phase::BackEmpty
+                | Phase::BackLoad
+                | Phase::BackStart
+                | Phase::Again
+        )
+    }
+
+    /// This step is not tried again.
+    fn gives_up(&mut self) {
         match self.phase {
-            Phase::Look | Phase::Done => {}
+            Phase::Count | Phase::Look => self.end(Ended::Refused(Failure::NotControlled)),
+            // It may be what is to be mended.
             Phase::Ask => self.go(Phase::Clear),
             Phase::Clear | Phase::Upload(_) => self.refused(Failure::NotUploaded),
             Phase::Stop | Phase::IsStopped => self.refused(Failure::NotStopped),
             Phase::Keep | Phase::Find => self.refused(Failure::NotKept),
             Phase::Install => self.refused(Failure::NotInstalled),
-            Phase::Start | Phase::Probe | Phase::Confirm => self.back("it can't be reached"),
+            Phase::Start | Phase::Probe | Phase::Confirm => self.go_back(),
+            Phase::Open => self.live(),
             Phase::Reload
             | Phase::IsConfirmed
             | Phase::BackStop
@@ -431,6 +585,7 @@ impl Work {
             Phase::BackWake => self.go(Phase::Discard),
             Phase::Discard => self.go(Phase::Tidy),
             Phase::Tidy => self.go(Phase::Done),
+            Phase::Done => {}
         }
     }
 
@@ -449,6 +604,7 @@ impl Work {
             // Who does not answer in time is not well.
             Phase::Ask => self.go(Phase::Clear),
             Phase::Probe => self.back("it did not answer in time"),
+            Phase::Open => self.live(),
             Phase::BackWake => self.go(Phase::Discard),
             _ => self.unreachable(),
         }
@@ -459,6 +615,26 @@ impl Work {
     fn go(&mut self, phase: Phase) {
         self.phase = phase;
         self.retries = 0;
+        self.refusals = None;
+        self.checking = None;
+    }
+
+    /// Nothing changes the canister now: it can be kept.
+    fn stopped(&mut self) {
+        self.go(if self.parked.is_some() {
+            Phase::Find
+        } else {
+            Phase::Keep
+        });
+    }
+
+    /// The new module is as well as it has to be.
+    fn well(&mut self) {
+        if self.plan.confirms == Some(true) {
+            self.go(Phase::Open);
+        } else {
+            self.live();
+        }
     }
 
     /// The new module runs, and stays.
@@ -475,10 +651,28 @@ impl Work {
     }
 
     /// The new module does not come up: all becomes what it was.
-    fn back(&mut self, message: impl Into<String>) {
-        self.message = Some(message.into());
+    fn back(&mut self, message: &str) {
+        self.say(message);
+        self.go_back();
+    }
+
+    fn go_back(&mut self) {
         self.ended = Some(Ended::Restored(Failure::Unhealthy));
         self.go(Phase::BackStop);
+    }
+
+    /// Keeps what is said of the failure, beside what was said of an earlier one.
+    fn say(&mut self, message: &str) {
+        let mut message = message.to_owned();
+        cut(&mut message);
+        self.message = Some(match self.message.take() {
+            Some(before) if before != message => {
+                let mut both = format!("{before}; {message}");
+                both.truncate(both.floor_char_boundary(2 * MAX_MESSAGE_BYTES));
+                both
+            }
+            _ => message,
+        });
     }
 
     /// Nothing is left to be done.
@@ -498,6 +692,13 @@ impl Work {
 
     /// Whether what was put back has to be woken: the subnet forgets when to call the timers of what it loads.
     fn wakes(&self) -> bool {
-        self.plan.health == HealthCheck::Maintenance && self.before.is_some()
+        let is_of_suite =
+            self.plan.health == HealthCheck::Maintenance || self.plan.confirms == Some(true);
+        is_of_suite && self.before.is_some()
     }
+}
+
+/// Cuts a callee's text, between characters.
+fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
 }

@@ -72,6 +72,18 @@ impl<M: Memory> Works<M> {
         self.0.remove(&id);
     }
 
+    /// How many are under way.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it is under way.
     #[must_use]
     pub fn contains(&self, id: u64) -> bool {
@@ -115,6 +127,19 @@ impl<M: Memory> Works<M> {
         Ok((going, work))
     }
 
+    /// Has what a work has stopped go on, while this canister is stopped; see [`Work::park`].
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn park(&mut self, id: u64) -> Result<Option<(Principal, Step)>, Error> {
+        let Some(mut work) = self.stored(id)? else {
+            return Ok(None);
+        };
+        let step = work.park();
+        self.keep(id, &work)?;
+        Ok(step.map(|step| (work.plan.canister, step)))
+    }
+
     fn stored(&self, id: u64) -> Result<Option<Work>, Error> {
         let read = |bytes: Vec<u8>| encoding::decode(&bytes);
         let work = self.0.get(&id).map(read).transpose();
@@ -147,25 +172,31 @@ pub fn of_operation(argument: &[u8]) -> Result<u64, Error> {
     Ok(u64::from_be_bytes(id))
 }
 
-/// Carries a work out, a step a message; `next` and `answered` take it in, committed. Between any two of them the canister may be stopped
-/// and upgraded: the rest is done afterwards.
+/// Carries a work out, a step a message; `next`, `answered` and `park` take it in, committed. Between any two of them the canister may be
+/// stopped and upgraded: the rest is done afterwards.
 pub async fn perform<C: Canister>(
     next: impl Fn() -> Result<Option<(Principal, Step)>, Error>,
     answered: impl Fn(Answer) -> Result<Going, Error>,
+    park: impl Fn() -> Result<Option<(Principal, Step)>, Error>,
 ) -> Outcome {
+    let mut later = Outcome::Retry;
     loop {
         if shell::is_stopping() {
-            return Outcome::Retry;
+            if let Ok(Some((canister, step))) = park() {
+                // What does not start now, starts when the work is over.
+                let _any = step.take::<C>(canister).await;
+            }
+            return later;
         }
         let (canister, step) = match next() {
             Ok(Some(next)) => next,
             Ok(None) => return Outcome::Settled,
-            Err(_) => return Outcome::Retry,
+            Err(_) => return later,
         };
         match answered(step.take::<C>(canister).await) {
-            Ok(Going::On) => {}
+            Ok(Going::On) => later = Outcome::Progressed,
             Ok(Going::Ended(_)) => return Outcome::Settled,
-            Ok(Going::Later) | Err(_) => return Outcome::Retry,
+            Ok(Going::Later) | Err(_) => return later,
         }
     }
 }

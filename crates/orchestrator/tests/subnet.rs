@@ -1,8 +1,9 @@
 //! Installations on a model of a subnet on which everything goes wrong: answers are lost, calls refused, modules don't come up, the
 //! orchestrator is upgraded between any two steps.
 //!
-//! What must hold however it ends: the canister runs what it ran before with the memory it had, or the new module; it runs if it ran; no
-//! snapshot and no chunk is left, unless it is said to be broken; what was acknowledged after a confirmation is there.
+//! What must hold however it ends: the canister runs what it ran before with the memory it had, or the new module; it runs if it ran, and its
+//! timers with it; no snapshot and no chunk is left, unless it is said to be broken; whatever anybody was told is there. What somebody else
+//! makes of the canister meanwhile is left as it is.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -10,7 +11,7 @@ use candid::Principal;
 use indus_api::hosting::{Ended, Failure, HealthCheck};
 use indus_orchestrator::{
     Answer, Going, Plan, Step, Work,
-    step::{Info, Mode, Running, Settings, Snapshot, Status},
+    step::{Changes, Info, Mode, Running, Settings, Snapshot, Status},
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +37,8 @@ enum Temper {
     Forgetful,
     /// It keeps a call open for ever.
     Busy,
+    /// It says that it has taken all over, and never leaves maintenance.
+    Stubborn,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,12 @@ struct Subnet {
     controlled: bool,
     chunks: Vec<ByteBuf>,
     snapshots: Vec<(Snapshot, Code)>,
+    /// Whether each change of it was the orchestrator's.
+    changes: Vec<bool>,
+    /// The subnet has forgotten its timers.
+    asleep: bool,
+    /// How often anybody was told that what they did is kept.
+    acknowledged: u64,
     new: Temper,
     /// Chance of each kind of trouble, in a hundred.
     trouble: u32,
@@ -62,6 +71,8 @@ struct Subnet {
 }
 
 const NEW: u8 = 2;
+const MENDED: u8 = 77;
+const SECOND: u64 = 1_000_000_000;
 const CHUNKS: u32 = 3;
 
 impl Subnet {
@@ -86,6 +97,10 @@ impl Subnet {
             return Err("not a controller");
         }
         match step {
+            Step::Changes => Ok(Answer::Changes(Changes {
+                total: self.changes.len() as u64,
+                ours: self.changes.iter().rev().take_while(|ours| **ours).count() as u64,
+            })),
             Step::Status => Ok(Answer::Status(Status {
                 status: self.running,
                 module_hash: self.code.as_ref().map(|code| code.module.clone()),
@@ -133,7 +148,11 @@ impl Subnet {
                 self.running = Running::Running;
                 Ok(Answer::Done)
             }
-            Step::TakeSnapshot => self.snapshot(),
+            Step::TakeSnapshot { replaced } => {
+                self.snapshots
+                    .retain(|(one, _)| Some(&one.id) != replaced.as_ref());
+                self.snapshot()
+            }
             Step::ListSnapshots => Ok(Answer::Snapshots(
                 self.snapshots.iter().map(|(one, _)| one.clone()).collect(),
             )),
@@ -142,6 +161,8 @@ impl Subnet {
                 let kept = self.snapshots.iter().find(|(one, _)| one.id == *id);
                 let (_, code) = kept.ok_or("no such snapshot")?;
                 self.code = Some(code.clone());
+                self.asleep = true;
+                self.changes.push(true);
                 Ok(Answer::Done)
             }
             Step::DeleteSnapshot(id) => {
@@ -154,6 +175,7 @@ impl Subnet {
             }
             Step::Uninstall => {
                 self.code = None;
+                self.changes.push(true);
                 // Its open calls have ended.
                 if self.running == Running::Stopping {
                     self.running = Running::Stopped;
@@ -182,6 +204,8 @@ impl Subnet {
                 if self.new == Temper::Traps {
                     return Err("trapped");
                 }
+                self.asleep = false;
+                self.changes.push(true);
                 let memory = self.code.as_ref().map_or(0, |code| code.memory);
                 let upgraded = self.code.is_some();
                 self.code = Some(Code {
@@ -198,8 +222,10 @@ impl Subnet {
             Step::Probe(_) | Step::Confirm => {
                 let answers = self.running == Running::Running;
                 match &mut self.code {
+                    Some(code) if answers && code.temper == Temper::Stubborn => Ok(Answer::Unknown),
                     Some(code) if answers && code.temper != Temper::Mute => {
                         code.maintenance = false;
+                        self.asleep = false;
                         Ok(Answer::Done)
                     }
                     _ => Err("no answer"),
@@ -235,7 +261,20 @@ impl Subnet {
             && code.temper == Temper::Good
         {
             code.memory += 1;
+            self.acknowledged += 1;
         }
+    }
+
+    /// Keepers mend it: another module, which runs.
+    fn mended(&mut self) {
+        self.code = Some(Code {
+            module: hash(MENDED),
+            temper: Temper::Good,
+            memory: self.code.as_ref().map_or(0, |code| code.memory),
+            maintenance: false,
+        });
+        self.running = Running::Running;
+        self.changes.push(false);
     }
 }
 
@@ -249,6 +288,7 @@ fn plan(health: HealthCheck) -> Plan {
         keep_memory: false,
         health,
         controllers: None,
+        confirms: None,
     }
 }
 
@@ -265,6 +305,9 @@ fn subnet(seed: u64, new: Temper, before: Option<u8>, trouble: u32) -> Subnet {
         controlled: true,
         chunks: vec![hash(99)],
         snapshots: Vec::new(),
+        changes: vec![false, true],
+        asleep: false,
+        acknowledged: 0,
         new,
         trouble,
         random: ChaCha8Rng::seed_from_u64(seed),
@@ -276,8 +319,18 @@ fn chunk(index: u32) -> Option<Vec<u8>> {
 }
 
 /// Carries it out to its end.
-fn carried(subnet: &mut Subnet, mut work: Work) -> (Ended, Work) {
-    for _ in 0..1_000 {
+fn carried(subnet: &mut Subnet, work: Work) -> (Ended, Work) {
+    carried_between(subnet, work, |_, _| {})
+}
+
+/// The same; between two attempts something else may happen.
+fn carried_between(
+    subnet: &mut Subnet,
+    mut work: Work,
+    mut between: impl FnMut(&mut Subnet, &mut Work),
+) -> (Ended, Work) {
+    let maintained = work.plan.health == HealthCheck::Maintenance;
+    for _ in 0..5_000 {
         // What is stored is what it goes on with.
         let stored = candid::encode_one(&work).unwrap();
         work = candid::decode_one(&stored).unwrap();
@@ -285,28 +338,34 @@ fn carried(subnet: &mut Subnet, mut work: Work) -> (Ended, Work) {
             return (work.ended().unwrap(), work);
         };
         let Some(answer) = subnet.answer(&step) else {
+            subnet.now_ns += 10 * SECOND;
+            between(subnet, &mut work);
             continue;
         };
-        if let Going::Ended(ended) = work.answered(answer) {
-            return (ended, work);
+        match work.answered(answer) {
+            Going::Ended(ended) => return (ended, work),
+            Going::Later => {
+                subnet.now_ns += 10 * SECOND;
+                between(subnet, &mut work);
+            }
+            Going::On => {}
         }
-        if subnet
-            .code
-            .as_ref()
-            .is_none_or(|code| code.module != hash(NEW))
-        {
+        // What other checks than `Maintenance` lose of a new module that is undone is known.
+        let is_new = |code: &Code| code.module == hash(NEW);
+        if maintained || !subnet.code.as_ref().is_some_and(is_new) {
             subnet.used();
         }
     }
     panic!("it does not end: {work:?}");
 }
 
-const TEMPERS: [Temper; 5] = [
+const TEMPERS: [Temper; 6] = [
     Temper::Good,
     Temper::Traps,
     Temper::Mute,
     Temper::Forgetful,
     Temper::Busy,
+    Temper::Stubborn,
 ];
 
 #[test]
@@ -413,6 +472,151 @@ fn a_new_module_that_does_not_stop_is_put_back_all_the_same() {
 }
 
 #[test]
+fn what_never_leaves_maintenance_is_put_back() {
+    let mut subnet = subnet(1, Temper::Stubborn, Some(1), 0);
+    let mut waits = 0;
+    let (ended, work) = carried_between(
+        &mut subnet,
+        Work::new(plan(HealthCheck::Maintenance)),
+        |_, _| waits += 1,
+    );
+    assert_eq!(ended, Ended::Restored(Failure::Unhealthy));
+    assert_eq!(
+        waits, 2,
+        "it is asked three times, with a while between them"
+    );
+    assert!(work.message().unwrap().contains("has not"));
+    assert_eq!(subnet.code.unwrap().module, hash(1));
+}
+
+#[test]
+fn what_is_only_installed_is_let_out_of_maintenance() {
+    for health in [HealthCheck::Installs, HealthCheck::Method("health".into())] {
+        let plan = Plan {
+            confirms: Some(true),
+            ..plan(health)
+        };
+        let mut subnet = subnet(1, Temper::Good, Some(1), 0);
+        let (ended, _) = carried(&mut subnet, Work::new(plan));
+        assert_eq!(ended, Ended::Live);
+        assert!(!subnet.code.unwrap().maintenance);
+    }
+}
+
+#[test]
+fn what_is_long_is_cut() {
+    let mut work = Work::new(plan(HealthCheck::Installs));
+    let subnet = subnet(1, Temper::Good, Some(1), 0);
+    work.next(subnet.now_ns, chunk).unwrap();
+    work.answered(Answer::Changes(Changes { total: 0, ours: 0 }));
+    work.next(subnet.now_ns, chunk).unwrap();
+    work.answered(Answer::Rejected("پ".repeat(50_000)));
+    assert_eq!(work.message().unwrap(), "پ".repeat(100));
+}
+
+#[test]
+fn what_somebody_else_has_mended_is_left_alone() {
+    let mut seen = std::collections::BTreeMap::<String, u32>::new();
+    for seed in 0..2_000 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let temper = TEMPERS[random.random_range(0..TEMPERS.len())];
+        let health = [HealthCheck::Maintenance, HealthCheck::Installs];
+        let health = health[random.random_range(0..2)].clone();
+        let at = random.random_range(0..8);
+        let (mut attempts, mut mended) = (0, None);
+        let mut subnet = subnet(seed, temper, Some(1), 20);
+        let (ended, _) = carried_between(&mut subnet, Work::new(plan(health)), |subnet, work| {
+            if attempts == at && work.before().is_some() {
+                subnet.mended();
+                mended = subnet.code.clone();
+            }
+            attempts += 1;
+        });
+        let Some(mended) = mended else { continue };
+        let about = format!("seed {seed}: {temper:?} {ended:?}");
+        let code = subnet.code.as_ref().expect(&about);
+        assert_eq!(code.module, mended.module, "{about}");
+        assert!(code.memory >= mended.memory, "{about}");
+        assert_eq!(subnet.running, Running::Running, "{about}");
+        *seen.entry(format!("{ended:?}")).or_default() += 1;
+    }
+    for ended in ["Refused(OtherModule)", "Broken(OtherModule)"] {
+        assert!(seen[ended] > 20, "{seen:?}");
+    }
+}
+
+/// Has the orchestrator stopped, and upgraded, after so many steps; `meanwhile` happens to the canister.
+fn stopped_after(
+    steps: usize,
+    subnet: &mut Subnet,
+    mut meanwhile: impl FnMut(&mut Subnet),
+) -> Ended {
+    let mut work = Work::new(plan(HealthCheck::Maintenance));
+    for step in 0..1_000 {
+        if step == steps {
+            let begun = subnet.changes.len() > 2;
+            let stopped = subnet.running != Running::Running;
+            let starts = work.park();
+            assert_eq!(
+                starts,
+                (stopped && !begun).then_some(Step::Start),
+                "{steps}"
+            );
+            if let Some(starts) = starts {
+                subnet.answer(&starts).unwrap();
+                assert_eq!(subnet.running, Running::Running);
+            }
+            subnet.used();
+            meanwhile(subnet);
+        }
+        let Some(step) = work.next(subnet.now_ns, chunk) else {
+            return work.ended().unwrap();
+        };
+        let answer = subnet.answer(&step).unwrap();
+        if let Going::Ended(ended) = work.answered(answer) {
+            return ended;
+        }
+    }
+    panic!("it does not end: {work:?}");
+}
+
+#[test]
+fn who_is_stopped_leaves_nothing_stopped_that_is_as_it_was() {
+    for at in 0..40 {
+        let mut subnet = subnet(1, Temper::Good, Some(1), 0);
+        let ended = stopped_after(at, &mut subnet, |_| {});
+        assert_eq!(ended, Ended::Live, "{at}");
+        assert!(subnet.snapshots.is_empty(), "{at}");
+        let memory = subnet.code.unwrap().memory;
+        assert!(memory >= 7 + subnet.acknowledged, "{at}");
+    }
+}
+
+#[test]
+fn what_was_mended_while_the_orchestrator_was_stopped_is_left_alone() {
+    let mut noticed = 0;
+    for at in 1..40 {
+        let mut mended = false;
+        let mut subnet = subnet(1, Temper::Good, Some(1), 0);
+        let ended = stopped_after(at, &mut subnet, |subnet| {
+            subnet.mended();
+            mended = true;
+        });
+        if !mended {
+            continue;
+        }
+        assert_eq!(subnet.code.unwrap().module, hash(MENDED), "{at}: {ended:?}");
+        assert_eq!(subnet.running, Running::Running, "{at}: {ended:?}");
+        noticed += usize::from(matches!(
+            ended,
+            Ended::Refused(Failure::OtherModule) | Ended::Broken(Failure::OtherModule)
+        ));
+    }
+    // Later than that there is nothing left to do but to tidy up.
+    assert!(noticed > 8, "{noticed}");
+}
+
+#[test]
 fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
     let mut seen = std::collections::BTreeMap::<String, u32>::new();
     for seed in 0..5_000 {
@@ -426,8 +630,19 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
         };
         let trouble = [1, 5, 20, 45][random.random_range(0..4)];
         let mut subnet = subnet(seed, temper, before, trouble);
-        let (ended, _) = carried(&mut subnet, Work::new(plan(health.clone())));
+        let parks = random.random_bool(0.3);
+        let (ended, _) = carried_between(
+            &mut subnet,
+            Work::new(plan(health.clone())),
+            |subnet, work| {
+                // The orchestrator is upgraded.
+                if parks && let Some(step) = work.park() {
+                    let _any = subnet.answer(&step);
+                }
+            },
+        );
         let about = format!("seed {seed}: {temper:?} {health:?} {ended:?}");
+        let told = before.map_or(0, |_| 7 + subnet.acknowledged);
         match ended {
             Ended::Live => {
                 let code = subnet.code.as_ref().expect(&about);
@@ -436,6 +651,9 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
                 if health == HealthCheck::Maintenance {
                     assert!(!code.maintenance, "{about}");
                     assert_ne!(temper, Temper::Mute, "{about}");
+                    if temper == Temper::Good {
+                        assert!(code.memory >= told, "{about}");
+                    }
                 }
                 assert_eq!(subnet.running, Running::Running, "{about}");
             }
@@ -444,9 +662,11 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
                 assert_eq!(module, before.map(hash), "{about}");
                 if let Some(code) = &subnet.code {
                     // Nothing was forgotten of what it knew, or was told while it ran.
-                    assert!(code.memory >= 7, "{about}");
-                    let wakes = code.maintenance;
-                    assert!(!wakes, "{about}");
+                    assert!(code.memory >= told, "{about}");
+                    assert!(!code.maintenance, "{about}");
+                    // It is tried for a while to wake it.
+                    let woken = health != HealthCheck::Maintenance || trouble > 5;
+                    assert!(woken || !subnet.asleep, "{about}");
                 }
                 assert_eq!(subnet.running, Running::Running, "{about}");
             }

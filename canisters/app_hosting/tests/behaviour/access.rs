@@ -39,6 +39,8 @@ const TABLE: &[(&str, [bool; 6])] = &[
     // for the app that they chose: the owner's, or the organisation's
     ("create_canister", [false, false, false, true, true, false]),
     // the owner's app
+    ("forget_canister", [false, false, false, false, true, false]),
+    // the owner's app
     ("propose_release", [false, false, false, false, true, false]),
     ("refresh_subject", [true, true, true, true, true, true]),
     // the owner's app
@@ -64,6 +66,12 @@ fn call(method: &str, subject: &Subject) -> Result<(), Error> {
         "create_canister" => s.begin(subject).map(drop),
         "refresh_subject" => Ok(()),
         "upload_chunk" => s.upload(subject, 1, b"module").map(drop),
+        "forget_canister" => {
+            let creation = s.begin(&founder(1)).unwrap();
+            let canister = s.created(&founder(1), &creation).unwrap();
+            s.a_month_later();
+            s.forget(subject, canister, false).map(drop)
+        }
         "propose_release" | "roll_back" => {
             let (one, creation) = (founder(1), s.begin(&founder(1)).unwrap());
             let canister = s.created(&one, &creation).unwrap();

@@ -4,13 +4,16 @@ use app_hosting::care::{self, Said};
 use candid::Principal;
 use indus_api::{
     hosting::{
-        COSTS, Care, Configuration, Cost, CostRecord, ListCostsArgs, READINGS, Reading,
-        ReadingRecord, canister_key, cost_key, month_of,
+        COSTS, Care, Configuration, Cost, CostRecord, HostedCanister, ListCostsArgs, READINGS,
+        Reading, ReadingRecord, canister_key, cost_key, month_of,
     },
     paging::Page,
 };
 
-use crate::setting::{Setting, founder, named, refusal};
+use crate::{
+    releases::{ONE, TWO, hash, proposal},
+    setting::{Setting, founder, key, named, own, refusal},
+};
 
 const DAY: u64 = 86_400_000_000_000;
 const RICH: u128 = 1_000_000;
@@ -45,11 +48,35 @@ impl Setting {
             cycles,
             memory_bytes: 7,
             idle_cycles_burned_per_day: 8,
+            module_hash: None,
+            controllers: vec![key(1), own()],
         };
         self.update(&founder(1), |state, context| {
-            care::read(state, context, canister, said, treasury)
+            care::read(state, context, canister, &said, None, treasury)
         })
         .unwrap()
+    }
+
+    /// The subnet says what it runs and who controls it; it was asked when this release was live.
+    fn observe(
+        &mut self,
+        canister: Principal,
+        seen: Option<u64>,
+        module: Option<&[u8]>,
+        controllers: &[Principal],
+    ) -> HostedCanister {
+        let said = Said {
+            cycles: 1_000,
+            memory_bytes: 7,
+            idle_cycles_burned_per_day: 8,
+            module_hash: module.map(hash),
+            controllers: controllers.to_vec(),
+        };
+        self.update(&founder(1), |state, context| {
+            care::read(state, context, canister, &said, seen, 0)
+        })
+        .unwrap();
+        self.canisters(1).remove(0)
     }
 
     fn reading(&self, canister: Principal) -> Reading {
@@ -82,6 +109,61 @@ fn each_canister_is_read_once_an_interval() {
     assert!(s.due().is_empty());
     s.time_ns += DAY;
     assert_eq!(s.due(), [canister]);
+}
+
+#[test]
+fn what_was_forgotten_is_read_no_more() {
+    let (mut s, canister) = setting();
+    s.read(canister, 1_000, 0);
+    s.a_month_later();
+    s.forget(&founder(1), canister, false).unwrap();
+    assert!(s.due().is_empty());
+    assert_eq!(
+        s.state
+            .kit
+            .certified
+            .collections()
+            .iter()
+            .find(|one| one.spec().name == READINGS)
+            .unwrap()
+            .len(),
+        0
+    );
+    s.audit();
+}
+
+#[test]
+fn what_founders_do_with_their_own_tools_is_in_the_record_by_the_next_reading() {
+    let (mut s, canister) = setting();
+    let one = founder(1);
+    let both = [key(1), own()];
+    let installed = s.observe(canister, None, Some(ONE), &both);
+    assert_eq!(installed.module_hash, Some(hash(ONE)));
+    assert_eq!(installed.release, None);
+    let shared = s.observe(canister, None, Some(ONE), &[key(1), key(2), own()]);
+    assert_eq!(shared.controllers, [key(1), key(2), own()]);
+
+    s.upload(&one, 1, TWO).unwrap();
+    s.propose(&one, proposal(canister, TWO)).unwrap();
+    // What is said during a release, or was asked before it, is not what is.
+    let during = s.observe(canister, None, None, &both);
+    assert_eq!(during, shared);
+    s.carried(1, Some(ONE), true);
+    let before = s.observe(canister, None, Some(ONE), &both);
+    assert_eq!(before.module_hash, Some(hash(TWO)));
+    assert_eq!(before.controllers, shared.controllers);
+    let blocks = s.state.kit.certified.log_len();
+    let same = s.observe(canister, Some(1), Some(TWO), &both);
+    assert_eq!((same.release, same.controllers), (Some(1), both.to_vec()));
+    assert_eq!(s.state.kit.certified.log_len(), blocks + 1);
+
+    // Another module in the place of the release: that is live no more, and can be brought back.
+    let replaced = s.observe(canister, Some(1), Some(b"another"), &both);
+    assert_eq!(replaced.module_hash, Some(hash(b"another")));
+    assert_eq!((replaced.release, replaced.release_before), (None, Some(1)));
+    let back = s.roll_back(&one, canister, None).unwrap();
+    assert_eq!((back.rolls_back_to, back.module_hash), (Some(1), hash(TWO)));
+    s.audit();
 }
 
 #[test]

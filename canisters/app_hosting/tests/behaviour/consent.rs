@@ -55,6 +55,7 @@ fn signed() -> Vec<(&'static str, Vec<u8>)> {
         ("create_app", Encode!(&app)),
         ("choose_app", Encode!(&7_u64)),
         ("create_canister", Encode!(&canister)),
+        ("forget_canister", Encode!(&someone)),
         ("apply_decision", Encode!(&7_u64)),
     ];
     encoded

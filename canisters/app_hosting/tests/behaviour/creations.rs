@@ -1,7 +1,9 @@
 //! Canisters: slots, quotas, controllers.
 
+use app_hosting::creations;
 use indus_api::hosting::Configuration;
 
+use crate::releases::proposal;
 use crate::setting::{Setting, canister, developer, founder, key, named, own, refusal};
 
 fn small(canisters_of_app: u32) -> Setting {
@@ -59,6 +61,29 @@ fn an_agencys_canister_is_controlled_by_nobody_else() {
 }
 
 #[test]
+fn what_the_treasury_keeps_is_given_to_nobody() {
+    let mut s = Setting::new();
+    let one = founder(1);
+    s.create_app(&one, named("kisan", None)).unwrap();
+    let Configuration {
+        initial_cycles,
+        care,
+        ..
+    } = Configuration::default();
+    let least = u128::from(initial_cycles + care.reserve_cycles);
+    let mut begin = |treasury| {
+        s.update(&one, |state, context| {
+            creations::begin(state, context, &one, true, None, treasury)
+        })
+    };
+    assert_eq!(
+        refusal(begin(least - 1)),
+        format!("limit {}", care.reserve_cycles)
+    );
+    begin(least).unwrap();
+}
+
+#[test]
 fn calls_that_are_under_way_count() {
     let mut s = small(2);
     s.create_app(&founder(1), named("kisan", None)).unwrap();
@@ -89,6 +114,80 @@ fn an_answer_that_was_lost_keeps_its_slot_over_an_upgrade() {
     assert_eq!(refusal(s.begin(&founder(1))), "limit 1");
     let after = s.created(&founder(1), &creation).unwrap();
     assert_eq!(s.canisters(1)[0].canister, after);
+    s.audit();
+}
+
+#[test]
+fn what_the_subnet_made_is_recorded_whatever_comes_between() {
+    let mut s = small(1);
+    s.create_app(&founder(1), named("kisan", None)).unwrap();
+    let creation = s.begin(&founder(1)).unwrap();
+    let id = canister(1_000);
+    s.update(&founder(1), |state, context| {
+        creations::made(state, context, &creation, id)
+    })
+    .unwrap();
+    // A trap, an upgrade.
+    s.reopen();
+    assert_eq!((s.app(1).canisters, s.app(1).pending), (0, 1));
+    let operation = s.state.pending.oldest().unwrap().unwrap();
+    assert_eq!(operation.kind, creations::RECORD);
+    for _ in 0..2 {
+        s.update(&founder(1), |state, context| {
+            creations::recorded(state, context, &operation.argument)
+        })
+        .unwrap();
+        assert_eq!((s.app(1).canisters, s.app(1).pending), (1, 0));
+    }
+    let hosted = s.canisters(1).remove(0);
+    assert_eq!(
+        (hosted.canister, hosted.created_by),
+        (id, founder(1).person)
+    );
+    assert_eq!(hosted.controllers, creation.controllers);
+    for length in 0..operation.argument.len() {
+        let cut = &operation.argument[..length];
+        // Between two controllers it is another argument.
+        let _any = s.update(&founder(1), |state, context| {
+            creations::recorded(state, context, cut)
+        });
+    }
+    assert_eq!(s.canisters(1).len(), 1);
+    s.audit();
+}
+
+#[test]
+fn a_canister_that_was_deleted_is_forgotten() {
+    let mut s = small(1);
+    let one = founder(1);
+    s.create_app(&one, named("kisan", None)).unwrap();
+    let creation = s.begin(&one).unwrap();
+    let id = s.created(&one, &creation).unwrap();
+    assert_eq!(refusal(s.forget(&one, canister(7), false)), "no canister");
+    assert_eq!(refusal(s.forget(&founder(2), id, false)), "unauthorized");
+    assert_eq!(refusal(s.forget(&one, id, true)), "conflict");
+    s.upload(&one, 1, b"module").unwrap();
+    s.propose(&one, proposal(id, b"module")).unwrap();
+    assert_eq!(refusal(s.forget(&one, id, false)), "conflict");
+    s.carried(1, None, true);
+    assert_eq!(refusal(s.forget(&one, id, false)), "conflict", "too young");
+    s.a_month_later();
+    // Who has no licence any more may have a canister forgotten, and no other one.
+    s.licensed.remove(&one.person);
+    let app = s.forget(&one, id, false).unwrap();
+    assert_eq!((app.canisters, s.app(1)), (0, app));
+    assert!(s.canisters(1).is_empty());
+    assert_eq!(refusal(s.forget(&one, id, false)), "no canister");
+    assert_eq!(refusal(s.begin(&one)), "unauthorized");
+    s.licensed.insert(one.person);
+    assert_eq!(
+        refusal(s.propose(&one, proposal(id, b"module"))),
+        "no canister"
+    );
+    let creation = s.begin(&one).unwrap();
+    s.created(&one, &creation).unwrap();
+    s.reopen();
+    assert_eq!(s.canisters(1).len(), 1);
     s.audit();
 }
 

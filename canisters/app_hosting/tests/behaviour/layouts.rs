@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use testnet::Layouts;
 
 use crate::{
-    releases::{approver, proposal},
+    releases::{approver, hash, proposal},
     setting::{Setting, developer, founder, named},
 };
 
@@ -75,8 +75,10 @@ fn example() -> (VectorMemory, Facts) {
             cycles: 7,
             memory_bytes: 8,
             idle_cycles_burned_per_day: 9,
+            module_hash: Some(hash(TWO)),
+            controllers: creation.controllers.clone(),
         };
-        care::read(state, context, canister, said, u128::MAX)
+        care::read(state, context, canister, &said, Some(2), u128::MAX)
     })
     .unwrap();
     s.create_app(&office, named("tax", Some(7))).unwrap();

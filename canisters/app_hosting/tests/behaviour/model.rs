@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use app_hosting::creations::Creation;
+use candid::Principal;
 use indus_api::hosting::Configuration;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -22,6 +23,8 @@ struct Model {
     counts: BTreeMap<u64, (u8, u32, u32)>,
     chosen: BTreeMap<u8, u64>,
     under_way: Vec<(u8, u64, Creation)>,
+    /// Those that are not forgotten, with their apps.
+    canisters: Vec<(Principal, u64)>,
 }
 
 impl Model {
@@ -99,14 +102,31 @@ fn step(s: &mut Setting, model: &mut Model, random: &mut ChaCha8Rng) {
             let counts = model.counts.get_mut(&app).unwrap();
             counts.2 -= 1;
             if random.random_bool(0.6) {
-                s.created(&founder(n), &creation).unwrap();
+                let canister = s.created(&founder(n), &creation).unwrap();
                 counts.1 += 1;
+                model.canisters.push((canister, app));
             } else {
                 s.refused(&founder(n), &creation).unwrap();
             }
             assert_eq!(refusal(s.refused(&founder(n), &creation)), "no creation");
         }
-        17 => {
+        17 if !model.canisters.is_empty() => {
+            let at = random.random_range(0..model.canisters.len());
+            let (canister, app) = model.canisters[at];
+            let exists = random.random_bool(0.3);
+            s.a_month_later();
+            let answer = s.forget(&one, canister, exists);
+            match model.counts.get_mut(&app).unwrap() {
+                (owner, ..) if *owner != n => assert_eq!(refusal(answer), "unauthorized"),
+                _ if exists => assert_eq!(refusal(answer), "conflict"),
+                (_, canisters, _) => {
+                    answer.unwrap();
+                    *canisters -= 1;
+                    model.canisters.swap_remove(at);
+                }
+            }
+        }
+        18 => {
             if licensed {
                 s.licensed.remove(&person(n));
             } else {

@@ -1,14 +1,16 @@
-//! Random histories of releases against a model: proposals, approvals, withdrawals, ends of all kinds, rollbacks, upgrades of app_hosting.
+//! Random histories of releases against a model: proposals, approvals, withdrawals, ends of all kinds, rollbacks; answers that are lost, calls
+//! that can't be made, canisters that are deleted or that somebody else changes; upgrades of app_hosting between any two steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candid::Principal;
-use indus_api::hosting::{Ended, ReleaseState};
+use indus_api::hosting::{Ended, Failure, ReleaseState};
+use indus_orchestrator::{Answer, Step, step::Changes};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    releases::{approver, proposal},
+    releases::{approver, hash, proposal},
     setting::{Setting, developer, founder, named, refusal},
 };
 
@@ -31,9 +33,40 @@ struct Release {
     went_live: bool,
 }
 
+/// What becomes of a release.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Good,
+    /// Its installation traps.
+    Traps,
+    /// It is installed, and does not come up.
+    Unwell,
+    /// The canister is deleted.
+    Deleted,
+    /// Somebody else changes the canister meanwhile.
+    Meddled,
+}
+
+const FATES: [Fate; 7] = [
+    Fate::Good,
+    Fate::Traps,
+    Fate::Good,
+    Fate::Unwell,
+    Fate::Good,
+    Fate::Deleted,
+    Fate::Meddled,
+];
+
+#[derive(Default)]
 struct Model {
     canisters: BTreeMap<Principal, Canister>,
     releases: BTreeMap<u64, Release>,
+    /// Releases that began to put back what was there.
+    loaded: BTreeSet<u64>,
+    /// Releases that know how often the canister was changed before them.
+    counted: BTreeSet<u64>,
+    /// All ends that there were.
+    ends: BTreeSet<String>,
 }
 
 impl Model {
@@ -89,7 +122,7 @@ fn step(s: &mut Setting, model: &mut Model, random: &mut ChaCha8Rng) {
                 Some(id) if !of_canister(id) => {
                     assert_eq!(refusal(answer), "no release of the canister");
                 }
-                Some(id) if !model.releases[&id].went_live || of.live == Some(id) => {
+                Some(id) if !model.releases[&id].went_live => {
                     assert_eq!(refusal(answer), "conflict");
                 }
                 Some(id) => {
@@ -135,15 +168,52 @@ fn step(s: &mut Setting, model: &mut Model, random: &mut ChaCha8Rng) {
             let of = &model.canisters[&canister];
             let before = of.live.map(|live| MODULES[model.releases[&live].module]);
             // A module's own fate, however often this canister is upgraded meanwhile.
-            let good = id % 3 != 0;
+            let fate = FATES[usize::try_from(id).unwrap() % FATES.len()];
             // In its middle this canister is upgraded; or the release comes to its end.
             let most = random.random_range(1..30);
-            let (ended, _) = s.steps(id, before, good, most);
+            let loaded = &mut model.loaded;
+            let (ended, _) = s.steps_with(id, before, most, |step, answer| {
+                let installs = matches!(step, Step::Install { .. });
+                if random.random_bool(0.1) && !installs {
+                    // There is no answer, or it is lost: it is asked again.
+                    let lost = random.random_bool(0.5) && *step != Step::Stop;
+                    return (!lost).then_some(Answer::Unreachable);
+                }
+                if matches!(step, Step::LoadSnapshot(_) | Step::Uninstall) {
+                    loaded.insert(id);
+                }
+                let begun = loaded.contains(&id);
+                Some(match (fate, step) {
+                    (Fate::Traps, Step::Install { .. }) => Answer::Rejected("it trapped".into()),
+                    (Fate::Unwell, Step::Start) if !begun => {
+                        Answer::Rejected("it does not start".into())
+                    }
+                    (Fate::Meddled, Step::Changes) if model.counted.contains(&id) => {
+                        Answer::Changes(Changes { total: 2, ours: 0 })
+                    }
+                    (Fate::Meddled, Step::Changes) => {
+                        model.counted.insert(id);
+                        answer
+                    }
+                    (Fate::Deleted, Step::Status) => Answer::Missing,
+                    _ => answer,
+                })
+            });
             let Some(ended) = ended else { return };
-            assert_eq!(ended == Ended::Live, good, "{ended:?}");
             let of = model.canisters.get_mut(&canister).unwrap();
+            let expected = match fate {
+                Fate::Good => Ended::Live,
+                Fate::Traps => Ended::Refused(Failure::NotInstalled),
+                Fate::Unwell => Ended::Restored(Failure::Unhealthy),
+                Fate::Deleted => Ended::Refused(Failure::NotControlled),
+                // It is noticed before anything is stopped, where there is something to stop.
+                Fate::Meddled if of.live.is_some() => Ended::Refused(Failure::OtherModule),
+                Fate::Meddled => Ended::Broken(Failure::OtherModule),
+            };
+            assert_eq!(ended, expected, "{fate:?}");
+            model.ends.insert(format!("{ended:?}"));
             of.open = None;
-            if good {
+            if ended == Ended::Live {
                 model.releases.get_mut(&id).unwrap().went_live = true;
                 of.before = of.live.replace(id);
             }
@@ -162,6 +232,8 @@ fn check(s: &Setting, model: &Model, canister: Principal) {
         (hosted.release, hosted.release_before),
         (of.live, of.before)
     );
+    let live = of.live.map(|id| hash(MODULES[model.releases[&id].module]));
+    assert_eq!(hosted.module_hash, live);
     if let Some((id, runs)) = of.open {
         let state = s.release(id).state;
         assert_eq!(matches!(state, ReleaseState::Running { .. }), runs);
@@ -172,17 +244,16 @@ fn check(s: &Setting, model: &Model, canister: Principal) {
 
 #[test]
 fn every_history_of_releases_ends_as_its_modules_deserve() {
-    for seed in 0..20 {
+    let mut ends = BTreeSet::new();
+    let mut live = 0;
+    for seed in 0..8 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut s = Setting::new();
         let (one, office) = (founder(1), developer(2, 7));
         s.create_app(&one, named("kisan", None)).unwrap();
         s.create_app(&office, named("tax", Some(7))).unwrap();
         s.choose(&office, 2).unwrap();
-        let mut model = Model {
-            canisters: BTreeMap::new(),
-            releases: BTreeMap::new(),
-        };
+        let mut model = Model::default();
         for (subject, agency) in [(&one, false), (&one, false), (&office, true)] {
             let creation = s.begin(subject).unwrap();
             let canister = s.created(subject, &creation).unwrap();
@@ -192,11 +263,14 @@ fn every_history_of_releases_ends_as_its_modules_deserve() {
             };
             model.canisters.insert(canister, of);
         }
-        for _ in 0..120 {
+        for _ in 0..160 {
             step(&mut s, &mut model, &mut random);
         }
         s.audit();
-        let live = model.releases.values().filter(|one| one.went_live);
-        assert!(live.count() > 3);
+        let releases = model.releases.values();
+        live += releases.filter(|one| one.went_live).count();
+        ends.extend(model.ends);
     }
+    assert!(live > 25, "{live}");
+    assert_eq!(ends.len(), 6, "{ends:?}");
 }

@@ -162,7 +162,7 @@ impl Setting {
     ) -> Result<Creation, Error> {
         let entitled = self.licensed.contains(&subject.person);
         self.update(subject, |state, context| {
-            creations::begin(state, context, subject, entitled, controllers)
+            creations::begin(state, context, subject, entitled, controllers, u128::MAX)
         })
     }
 
@@ -184,6 +184,23 @@ impl Setting {
     pub(crate) fn refused(&mut self, subject: &Subject, creation: &Creation) -> Result<(), Error> {
         self.update(subject, |state, context| {
             creations::refused(state, context, creation)
+        })
+    }
+
+    /// So much later that what was created may be forgotten.
+    pub(crate) fn a_month_later(&mut self) {
+        self.time_ns += creations::FORGET_AFTER_NS;
+    }
+
+    /// A canister is to be forgotten, of which the subnet says whether it exists.
+    pub(crate) fn forget(
+        &mut self,
+        subject: &Subject,
+        canister: Principal,
+        exists: bool,
+    ) -> Result<App, Error> {
+        self.update(subject, |state, context| {
+            creations::forget(state, context, subject, canister, exists)
         })
     }
 

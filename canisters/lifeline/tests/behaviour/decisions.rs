@@ -51,7 +51,7 @@ fn what_the_governors_decided_is_carried_out_once_and_exactly_so() {
     // Another module runs than the one that is to be replaced: nothing is done, and it can be tried again.
     let (ended, steps) = s.carried(1, Some(TWO), true);
     assert_eq!(ended, Ended::Refused(Failure::OtherModule));
-    assert_eq!(steps, [Step::Status]);
+    assert_eq!(steps, [Step::Changes, Step::Status]);
     let again = s.carry_out(key(11), &decided, ARGUMENT).unwrap();
     assert_eq!(again.id, 2);
     let (ended, steps) = s.carried(2, Some(ONE), false);

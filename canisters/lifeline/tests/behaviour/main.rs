@@ -7,6 +7,7 @@ mod consent;
 mod decisions;
 mod interventions;
 mod keepers;
+mod layouts;
 mod model;
 mod setting;
 mod uploads;

@@ -17,7 +17,7 @@ use indus_api::{
 use indus_kit::{Context, calls::CallError};
 use indus_orchestrator::{
     Answer, Going, Step,
-    step::{Running, Settings, Snapshot, Status},
+    step::{Changes, Running, Settings, Snapshot, Status},
 };
 use indus_verify::{Audit, RootKey, Time, TimeBound, VerifiedWitness, Verifier};
 use lifeline::{State, interventions, keepers, uploads};
@@ -316,38 +316,49 @@ impl Setting {
         before: Option<&[u8]>,
         mut answer: impl FnMut(&Step) -> Answer,
     ) -> (Ended, Vec<Step>) {
-        let status = Status {
-            status: Running::Running,
-            module_hash: before.map(hash),
-            settings: Settings {
-                controllers: vec![own()],
-            },
-        };
         let mut steps = Vec::new();
         for _ in 0..50 {
-            self.reopen();
-            let next = self.update(own(), |state, context| {
-                interventions::next(state, context, id)
-            });
-            let (_, step) = next.unwrap().expect("it has not ended");
-            let told = match &step {
-                Step::Status => Answer::Status(status.clone()),
-                Step::UploadChunk(bytes) => Answer::Chunk(hash(bytes)),
-                Step::TakeSnapshot => Answer::Snapshots(vec![Snapshot {
-                    id: ByteBuf::from([1]),
-                    taken_at_timestamp: u64::MAX,
-                }]),
-                step => answer(step),
-            };
+            let (step, going) = self.step(id, before, &mut answer);
             steps.push(step);
-            let going = self.update(own(), |state, context| {
-                interventions::answered(state, context, id, told)
-            });
-            if let Going::Ended(ended) = going.unwrap() {
+            if let Going::Ended(ended) = going {
                 return (ended, steps);
             }
         }
         panic!("it does not end");
+    }
+
+    /// One step of an installation, on a canister that runs `before`.
+    pub(crate) fn step(
+        &mut self,
+        id: u64,
+        before: Option<&[u8]>,
+        answer: impl FnOnce(&Step) -> Answer,
+    ) -> (Step, Going) {
+        self.reopen();
+        let next = self.update(own(), |state, context| {
+            interventions::next(state, context, id)
+        });
+        let (_, step) = next.unwrap().expect("it has not ended");
+        let told = match &step {
+            Step::Status => Answer::Status(Status {
+                status: Running::Running,
+                module_hash: before.map(hash),
+                settings: Settings {
+                    controllers: vec![own()],
+                },
+            }),
+            Step::UploadChunk(bytes) => Answer::Chunk(hash(bytes)),
+            Step::Changes => Answer::Changes(Changes { total: 1, ours: 0 }),
+            Step::TakeSnapshot { .. } => Answer::Snapshots(vec![Snapshot {
+                id: ByteBuf::from([1]),
+                taken_at_timestamp: u64::MAX,
+            }]),
+            step => answer(step),
+        };
+        let going = self.update(own(), |state, context| {
+            interventions::answered(state, context, id, told)
+        });
+        (step, going.unwrap())
     }
 
     /// The subnet answers an attempt to set controllers. Whether it is over.

@@ -46,13 +46,13 @@ pub struct HostedCanister {
     /// The person who asked for it.
     pub created_by: Principal,
     pub created_at_ns: u64,
-    /// Its controllers as it was created. What they are now is certified by the subnet.
+    /// Its controllers as it was created, or as they were at the last reading. What they are now is certified by the subnet.
     pub controllers: Vec<Principal>,
-    /// The release that went live last; none before the first one, and where its owner installs it otherwise.
+    /// The release that is live; none before the first one, and where its owner has installed another module since, by the last reading.
     pub release: Option<u64>,
     /// The one that was live before.
     pub release_before: Option<u64>,
-    /// SHA-256 of the module of the release. What runs is certified by the subnet.
+    /// SHA-256 of the module that ran when a release went live, or at the last reading since. What runs now is certified by the subnet.
     pub module_hash: Option<ByteBuf>,
 }
 

@@ -166,6 +166,32 @@ fn a_timer_that_falls_due_while_the_canister_is_stopped_fires_when_it_is_started
 }
 
 #[test]
+fn a_timer_that_falls_due_in_the_round_in_which_the_canister_is_stopped_fires_when_it_is_started() {
+    let mut net = Net::new();
+    let id = net.install(&module(
+        r#"
+        (global $fired (mut i32) (i32.const 0))
+        (func (export "canister_global_timer") (global.set $fired (i32.const 1)))
+        (func (export "canister_update set")
+            (drop (call $timer_set (i64.add (call $time) (i64.const 5000000000)))) (call $reply))
+        (func (export "canister_query fired") (call $answer32 (global.get $fired)))
+        "#,
+    ));
+    net.call(id, "set", &[]).unwrap();
+    let record = CanisterIdRecord { canister_id: id };
+    let arg = Encode!(&record).unwrap();
+    // The stop is queued before the timer.
+    net.submit_management("stop_canister", id, &arg).unwrap();
+    net.network
+        .advance_time(net.network.time().plus(9_000_000_000));
+    net.run();
+    assert!(!net.network.has_work());
+    net.management("start_canister", &record).unwrap();
+    net.run();
+    assert_eq!(number(net.query(id, "fired", &[])), 1);
+}
+
+#[test]
 fn cycles_come_back_to_a_canister_that_lost_its_code_meanwhile() {
     let mut net = Net::new();
     let caller = net.install(&plain());

@@ -12,9 +12,11 @@ use indus_api::hosting::{
     ProposeReleaseArgs, Release, ReleaseOf, ReleaseState, RollBackArgs,
 };
 use indus_api::registry::DataClass;
-use indus_client::{HostingClient, Key, ModuleHash, SuiteCanister};
+use indus_client::{HostingClient, Key, ModuleHash, SuiteCanister, Url};
 use serde_bytes::ByteBuf;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::officials::{Device, appointed, paired_key};
@@ -26,6 +28,8 @@ use crate::key_file;
 const ACT: &str = "deploying apps";
 /// The founding organisation that releases with two persons.
 const AGENCY: u64 = 4;
+/// Longest answer with a page that is read, in bytes.
+const MAX_PAGE: u64 = 1 << 20;
 /// What the environment is called on the founder's machine.
 const ENVIRONMENT: &str = "pk";
 
@@ -44,8 +48,6 @@ struct Machine<'a> {
     tools: &'a Tools,
     folder: TempDir,
     key: Key,
-    hosting: Principal,
-    subnet: Principal,
 }
 
 impl<'a> Machine<'a> {
@@ -54,13 +56,7 @@ impl<'a> Machine<'a> {
         let key = key_file::write(&folder.path().join("founder.pem"));
         let key = key.map_err(|error| unexpected(ACT, error.to_string()))?;
         let trust = stage.connection.trust();
-        let machine = Self {
-            tools,
-            folder,
-            key,
-            hosting: stage.canisters.app_hosting,
-            subnet: trust.subnet,
-        };
+        let machine = Self { tools, folder, key };
         let manifest = machine.manifest(
             trust.network.as_str().trim_end_matches('/'),
             &hex::encode(trust.root_key.as_der()),
@@ -101,7 +97,8 @@ impl<'a> Machine<'a> {
             .env("XDG_DATA_HOME", home.join("data"))
             .env("PATH", path)
             .env("UPLOAD_IDENTITY", "founder")
-            .env("ENGINE_CANISTER_ID", self.hosting.to_text())
+            // The network knows its operator.
+            .env_remove("ENGINE_CANISTER_ID")
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
@@ -122,8 +119,7 @@ impl<'a> Machine<'a> {
     }
 
     async fn deploy(&self) -> Result<(), TourError> {
-        let subnet = self.subnet.to_text();
-        let args = ["deploy", "-e", ENVIRONMENT, "--subnet", &subnet];
+        let args = ["deploy", "-e", ENVIRONMENT];
         let as_whom = ["--identity", "founder", "--yes"];
         self.icp(&[&args[..], &as_whom].concat()).await.map(drop)
     }
@@ -150,6 +146,25 @@ pub(crate) async fn deployed(
     agency(stage, council, &module, console).await
 }
 
+/// The start page of a site, as the network's HTTP gateway has verified it.
+async fn start_page(network: &Url, site: Principal) -> Result<Vec<u8>, TourError> {
+    let no_address = || unexpected(ACT, "the network has no address");
+    let host = network.host_str().ok_or_else(no_address)?;
+    let port = network.port_or_known_default().ok_or_else(no_address)?;
+    let mut gateway = TcpStream::connect((host, port)).await?;
+    let request = format!("GET / HTTP/1.0\r\nHost: {site}.localhost:{port}\r\n\r\n");
+    gateway.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    gateway.take(MAX_PAGE).read_to_end(&mut answer).await?;
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n");
+    let (head, page) = answer.split_at(head.map_or(answer.len(), |at| at + 4));
+    let head = String::from_utf8_lossy(head);
+    match head.split(' ').nth(1) {
+        Some("200") => Ok(page.to_vec()),
+        _ => Err(unexpected(ACT, format!("the gateway answers {head}"))),
+    }
+}
+
 /// From nothing to a live app, and what becomes of its releases.
 async fn startup(
     stage: &Stage<'_>,
@@ -164,20 +179,27 @@ async fn startup(
     machine.import().await?;
     machine.deploy().await?;
     let canisters = hosting.canisters_of(app.id).await.map_err(at(ACT))?;
-    let mut backend = None;
+    let (mut backend, mut site) = (None, None);
     for one in &canisters {
         let runs = stage.deployer.module_hash(one.canister).await;
         if runs.map_err(at(ACT))? == Some(ModuleHash::of(module)) {
             backend = Some(one.canister);
+        } else {
+            site = Some(one.canister);
         }
     }
-    let Some(backend) = backend.filter(|_| canisters.len() == 2) else {
+    let (Some(backend), Some(site), 2) = (backend, site, canisters.len()) else {
         return Err(unexpected(ACT, "icp deploys a back end and a site"));
     };
+    let page = fs::read(machine.tools.example.join("site/index.html"))?;
+    if start_page(&stage.connection.trust().network, site).await? != page {
+        return Err(unexpected(ACT, "the site is not what was uploaded"));
+    }
     let price = r#"(record { crop = "wheat"; price_pkr = 3_900 : nat64 })"#;
     machine.call("set_price", price).await?;
     console.line(format_args!(
-        "app:           kisan, deployed by plain icp: a back end ({backend}) and a site, in the certified inventory of app {}",
+        "app:           kisan, deployed by plain icp: a back end ({backend}) and a site ({site}), in the certified inventory of app {}; the \
+         gateway verified its start page",
         app.id
     ));
 

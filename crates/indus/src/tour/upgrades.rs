@@ -1,16 +1,20 @@
 //! A canister of the suite, upgraded by app_hosting as the governors approved, under load; and a bad upgrade, put back.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use candid::Principal;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use indus_api::registry::{Action, Drift, UpgradeOrder};
-use indus_client::{AuditedCanister, Connection, ModuleHash};
+use indus_client::{AuditedCanister, ClientError, Connection, ModuleHash};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use super::officials::Device;
 use super::{Council, Stage, TourError, at, inventory, refused, unexpected};
@@ -20,6 +24,8 @@ use crate::upgrade::{self, Outcome, Upgrade};
 const ACT: &str = "upgrading";
 /// People who register while identity is upgraded, each one after another.
 const CALLERS: usize = 4;
+/// How long it may take until one of them is registered.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Largest module that is unpacked.
 const MAX_MODULE_BYTES: u64 = 64 * 1024 * 1024;
 /// A module that the subnet takes, that writes over all of the state, and that answers nothing.
@@ -81,23 +87,29 @@ async fn under_load(
     let (before, after) = (ModuleHash::of(module), ModuleHash::of(&labelled));
     let proposal = ordered(council, canister, (&before, &after), "0.1.0 relabelled").await?;
     let (over, load) = watch::channel(false);
+    let registered = Arc::new(AtomicUsize::new(0));
     let registering: Vec<_> = (0..CALLERS)
-        .map(|_| tokio::spawn(registering(stage.connection.clone(), load.clone())))
+        .map(|_| {
+            let (connection, registered) = (stage.connection.clone(), registered.clone());
+            tokio::spawn(registering(connection, load.clone(), registered))
+        })
         .collect();
+    more_than(0, &registered).await?;
     let outcome = carried_out(stage, council, (proposal, canister), &labelled, console).await;
+    let afterwards = more_than(registered.load(Ordering::Relaxed), &registered).await;
     // Whoever has ended by themselves does not listen.
     let _ = over.send(true);
     let (mut acknowledged, mut refused) = (Vec::new(), 0);
     for caller in registering {
-        let (persons, others) = caller
-            .await
-            .map_err(|error| unexpected(ACT, error.to_string()))?;
+        let caller = caller.await;
+        let (persons, others) = caller.map_err(|error| unexpected(ACT, error.to_string()))??;
         acknowledged.extend(persons);
         refused += others;
     }
     if outcome? != Outcome::Live {
         return Err(unexpected(ACT, "the upgrade did not go live"));
     }
+    afterwards?;
     inventory::expect(council, canister, Drift::Match).await?;
     for (device, person) in &acknowledged {
         if !device.is_known(*person).await? {
@@ -134,19 +146,39 @@ async fn itself(
     Ok(())
 }
 
-/// Registers one person after another until it is told to end: who was acknowledged, and how many calls were refused.
+/// Waits until more people than these are registered: before the upgrade and after it, there is a load.
+async fn more_than(count: usize, registered: &AtomicUsize) -> Result<(), TourError> {
+    let more = async {
+        while registered.load(Ordering::Relaxed) <= count {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = timeout(PATIENCE, more).await;
+    waited.map_err(|_| unexpected(ACT, "nobody can register"))
+}
+
+/// Registers one person after another until it is told to end: who was acknowledged, and how many calls were refused, by the canister or by
+/// the subnet.
 async fn registering(
     connection: Connection,
     mut over: watch::Receiver<bool>,
-) -> (Vec<(Device, Principal)>, usize) {
+    registered: Arc<AtomicUsize>,
+) -> Result<(Vec<(Device, Principal)>, usize), TourError> {
     let (mut acknowledged, mut refused) = (Vec::new(), 0);
     while !*over.borrow_and_update() {
         match Device::registered(&connection).await {
-            Ok(registered) => acknowledged.push(registered),
-            Err(_) => refused += 1,
+            Ok(one) => {
+                acknowledged.push(one);
+                registered.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(TourError::Client {
+                reason: ClientError::Refused { .. } | ClientError::Rejected { .. },
+                ..
+            }) => refused += 1,
+            Err(other) => return Err(other),
         }
     }
-    (acknowledged, refused)
+    Ok((acknowledged, refused))
 }
 
 /// An order that the governors approved: its proposal.

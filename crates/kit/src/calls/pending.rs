@@ -22,7 +22,8 @@
 //! - The next try is set before the call, so what becomes of the call can't stop it.
 //! - At most one attempt at an operation is under way, and [`MAX_UNDER_WAY`] in all.
 //!
-//! Cost: recording, starting and settling write or remove two small entries each; a slice of `due` is one seek.
+//! Cost: recording, starting and settling write or remove two small entries each; a slice of `due` is one seek, and passes over what is under
+//! way.
 
 use ic_stable_structures::{Memory, StableBTreeMap};
 use indus_api::Error;
@@ -105,6 +106,8 @@ pub enum Outcome {
     Settled,
     /// It has to be tried again.
     Retry,
+    /// The same, but it came further than before: as soon as after a first try.
+    Progressed,
 }
 
 /// A canister with pending operations.
@@ -131,8 +134,10 @@ pub async fn attempt<S: Saga>(id: u64) -> Result<Option<Outcome>, Error> {
         return Ok(None);
     };
     let outcome = S::perform(operation).await;
-    if outcome == Outcome::Settled {
-        S::pending(|pending| pending.settle(id))?;
+    match outcome {
+        Outcome::Settled => S::pending(|pending| pending.settle(id))?,
+        Outcome::Progressed => S::pending(|pending| pending.progressed(id, S::time_ns()))?,
+        Outcome::Retry => {}
     }
     Ok(Some(outcome))
 }
@@ -197,13 +202,14 @@ impl<M: Memory> Pending<M> {
         }
     }
 
-    /// At most `limit` operations that are due, the longest first.
+    /// At most `limit` operations that are due and not under way, the longest first.
     #[must_use]
     pub fn due(&self, now_ns: u64, limit: usize) -> Vec<u64> {
         self.due
             .keys_range(..=(now_ns, u64::MAX))
-            .take(limit)
             .map(|(_, id)| id)
+            .filter(|id| !self.under_way.contains(id))
+            .take(limit)
             .collect()
     }
 
@@ -248,6 +254,17 @@ impl<M: Memory> Pending<M> {
         operation.attempts = operation.attempts.saturating_add(1);
         self.put(&operation);
         Ok(Some((operation, guard)))
+    }
+
+    /// The next try comes as soon as after a first one.
+    fn progressed(&mut self, id: u64, now_ns: u64) -> Result<(), Error> {
+        if let Some(mut operation) = self.operation(id)? {
+            self.due.remove(&(operation.next_try_ns, id));
+            operation.attempts = 1;
+            operation.next_try_ns = now_ns.saturating_add(FIRST_RETRY_NS);
+            self.put(&operation);
+        }
+        Ok(())
     }
 
     fn settle(&mut self, id: u64) -> Result<(), Error> {

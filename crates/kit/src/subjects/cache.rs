@@ -94,6 +94,13 @@ impl CachedSubjects {
         self.entries.is_empty()
     }
 
+    /// Whether the source knew this caller, when it was asked last.
+    #[must_use]
+    pub fn knows(&self, caller: &Principal) -> bool {
+        let entry = self.entries.get(caller);
+        entry.is_some_and(|entry| entry.subject.is_some())
+    }
+
     fn fresh(&self, caller: &Principal, now_ns: u64) -> Option<&Subject> {
         self.entries
             .get(caller)

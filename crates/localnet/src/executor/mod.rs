@@ -180,6 +180,46 @@ impl Executor {
         if let Err(reject) = block_in_place(|| self.reader.submit(subnet, ingress)) {
             return Ok(CallOutcome::NotTaken(reject));
         }
+        self.follow(subnet, id, wait).await
+    }
+
+    /// The same for a call that `answer` ends, and no canister. It is made once, however often the call comes.
+    ///
+    /// # Errors
+    /// As [`Executor::call`].
+    pub(crate) async fn call_answered_by(
+        &self,
+        to: Destination,
+        ingress: &Ingress,
+        wait: bool,
+        answer: impl Future<Output = Result<Vec<u8>, Reject>> + Send + 'static,
+    ) -> Result<CallOutcome, Refusal> {
+        let subnet = self.route(to)?;
+        let id = ingress.id;
+        match block_in_place(|| self.reader.take(subnet, ingress)) {
+            Err(reject) => return Ok(CallOutcome::NotTaken(reject)),
+            Ok(false) => {}
+            Ok(true) => {
+                let executor = self.clone();
+                // The client may go away; the call goes on.
+                tokio::spawn(async move {
+                    let result = answer.await;
+                    executor.reader.end(subnet, &id, result);
+                    // Without a round, its client hears of it after the next one.
+                    let _ = executor.send(Box::new(Driver::wake));
+                });
+            }
+        }
+        self.follow(subnet, id, wait).await
+    }
+
+    /// Waits for the end of a call that was taken, if that is wanted.
+    async fn follow(
+        &self,
+        subnet: Principal,
+        id: RequestId,
+        wait: bool,
+    ) -> Result<CallOutcome, Refusal> {
         let (answer, ended) = oneshot::channel();
         let until = Instant::now() + PATIENCE;
         self.send(Box::new(move |driver| {
@@ -220,9 +260,22 @@ impl Executor {
         query: Query,
         id: &RequestId,
     ) -> Result<QueryOutcome, Refusal> {
+        self.query_answered_by(to, id, |subnet| self.reader.query(subnet, query))
+    }
+
+    /// Signs what `answer` makes of a query, as a node of the subnet that it went to.
+    ///
+    /// # Errors
+    /// No subnet is responsible.
+    pub(crate) fn query_answered_by(
+        &self,
+        to: Destination,
+        id: &RequestId,
+        answer: impl FnOnce(Principal) -> Result<Vec<u8>, Reject>,
+    ) -> Result<QueryOutcome, Refusal> {
         let subnet = self.route(to)?;
         Ok(block_in_place(|| {
-            let result = self.reader.query(subnet, query);
+            let result = answer(subnet);
             let time = self.reader.time_of(subnet);
             let signable = query_signable(&result, id, time);
             QueryOutcome {

@@ -66,7 +66,17 @@ async fn call(
         Ok((to, ingress))
     });
     let (to, ingress) = opened.await?;
-    Ok(match app.executor.call(to, ingress, wait).await? {
+    let outcome = match app.network_canister(&ingress.canister_id) {
+        None => app.executor.call(to, ingress, wait).await?,
+        Some(canister) => {
+            let answer = canister.update(&ingress);
+            let executor = &app.executor;
+            executor
+                .call_answered_by(to, &ingress, wait, answer)
+                .await?
+        }
+    };
+    Ok(match outcome {
         CallOutcome::Ended(certificate) => cbor(answer::call_ended(&certificate)),
         CallOutcome::NotTaken(reject) => cbor(answer::call_not_taken(&reject, wait)),
         CallOutcome::Taken => StatusCode::ACCEPTED.into_response(),

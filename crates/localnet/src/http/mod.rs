@@ -35,6 +35,7 @@ use crate::{
     authentication::{Authenticated, Authenticator},
     envelope::Envelope,
     executor::Executor,
+    network_canisters::{NetworkCanister, NetworkCanisters},
     refusal::Refusal,
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct App {
     /// Body of the answer of the status endpoint.
     status: Arc<[u8]>,
     authenticator: Authenticator,
+    /// Canisters that this program answers for, if it does.
+    network_canisters: Option<NetworkCanisters>,
 }
 
 impl App {
@@ -55,6 +58,7 @@ impl App {
         Self {
             status: answer::status(executor.reader().root_key()).into(),
             authenticator: Authenticator::new(executor.reader().root_key()),
+            network_canisters: None,
             executor,
         }
     }
@@ -65,6 +69,20 @@ impl App {
             authenticator: Authenticator::credulous(),
             ..self
         }
+    }
+
+    /// Answers for the canisters of the network that tools ask before they create one.
+    pub(crate) fn with_network_canisters(self) -> Self {
+        let canisters = NetworkCanisters::new(self.executor.clone());
+        Self {
+            network_canisters: Some(canisters),
+            ..self
+        }
+    }
+
+    /// The canister of this id, if this program answers for it.
+    fn network_canister(&self, id: &Principal) -> Option<NetworkCanister> {
+        self.network_canisters.as_ref()?.at(id)
     }
 
     /// See [`Authenticator::open`].

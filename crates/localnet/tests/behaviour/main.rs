@@ -8,5 +8,6 @@ mod command;
 mod hostile;
 mod hostile_requests;
 mod identities;
+mod network_canisters;
 mod reading;
 mod signer;

@@ -35,6 +35,11 @@ pub(super) enum Verb {
     Choose(Which),
     /// Creates one more canister for an app.
     Canister(Which),
+    /// Has a canister forgotten that was deleted, so that another one can have its place in the quota.
+    Forget {
+        #[arg(value_name = "CANISTER")]
+        canister: Principal,
+    },
 }
 
 #[derive(Args)]
@@ -182,6 +187,16 @@ pub(super) async fn apps(verb: Verb, desk: &Desk, console: &mut Console) -> Resu
             let canister = hosting.create_canister().await.map_err(Failure::failed)?;
             let shown = vec![("app", id.into()), ("canister", canister.to_text().into())];
             sheet::show(shown, json, console);
+            Ok(())
+        }
+        Verb::Forget { canister } => {
+            let signing = desk.signing()?;
+            let sentence = "Forget a canister that was deleted";
+            let about = vec![("canister", canister.to_text().into())];
+            let app: App = signing
+                .call("forget_canister", &canister, sentence, about, console)
+                .await?;
+            sheet::show(fields(&app), json, console);
             Ok(())
         }
     }
