@@ -193,10 +193,16 @@ async fn created(args: CreateCanisterArgs) -> Result<CreatedCanister, Error> {
     settings.controllers = Some(creation.controllers.clone());
     match suite::create(&creation, &settings).await {
         Outcome::Created(canister_id) => {
-            let operation = shell::tick(|state: &mut Hosting, context| {
+            let kept = shell::tick(|state: &mut Hosting, context| {
                 creations::made(state, context, &creation, canister_id)
-            })?;
-            let block = suite::record(operation).await?;
+            });
+            let block = match kept {
+                Ok(operation) => suite::record(operation).await?,
+                // There is no room to keep it, so it is recorded at once.
+                Err(_) => shell::tick(|state: &mut Hosting, context| {
+                    creations::created(state, context, &creation, canister_id)
+                })?,
+            };
             Ok(CreatedCanister {
                 block_id: block.into(),
                 canister_id,

@@ -53,7 +53,7 @@ const EMPTY: &[u8] = b"DIDL\0\0";
 pub(crate) const RELEASES_AT_ONCE: usize = 50;
 
 /// And of callers whom identity has not named lately: keys are free, so they have places of their own.
-const MAX_OF_STRANGERS: usize = 60;
+const MAX_OF_STRANGERS: usize = 120;
 
 /// And of one caller, whose tools create several canisters at once.
 const MAX_OF_CALLER: u8 = 16;

@@ -68,7 +68,7 @@ pub enum Answer {
     Snapshots(Vec<Snapshot>),
     /// It surely was not done: the system was busy.
     Unreachable,
-    /// There is no such canister.
+    /// There is no such canister, or no such snapshot of it.
     Missing,
     /// It was refused; what the callee says.
     Rejected(String),

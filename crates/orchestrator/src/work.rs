@@ -535,10 +535,10 @@ impl Work {
         self.gives_up();
     }
 
-    /// The subnet has no such canister.
+    /// The subnet has no such canister, or no such snapshot of it.
     fn missing(&mut self) {
         if self.message.is_none() {
-            self.say("there is no such canister");
+            self.say("there is no such canister, or no such snapshot of it");
         }
         self.gives_up();
     }

@@ -16,7 +16,10 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
-use crate::executor::{CallOutcome, Destination, Executor};
+use crate::{
+    executor::{CallOutcome, Destination, Executor},
+    refusal::Refusal,
+};
 
 #[derive(CandidType, Deserialize)]
 pub(super) struct CreateCanisterArgs {
@@ -147,10 +150,10 @@ impl Ledger {
             effective: Effective::Subnet(subnet),
             anywhere: false,
         };
-        let stopped = |_| Reject::new(ErrorCode::CanisterNotFound, "The network has stopped");
+        let refused = |refusal: Refusal| Reject::new(ErrorCode::QueueFull, refusal.to_string());
         loop {
             let outcome = self.executor.call(to, ingress.clone(), true).await;
-            if let CallOutcome::NotTaken(reject) = outcome.map_err(stopped)? {
+            if let CallOutcome::NotTaken(reject) = outcome.map_err(refused)? {
                 return Ok(Err(reject.message));
             }
             match self.executor.reader().status(subnet, &id) {
