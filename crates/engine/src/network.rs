@@ -418,7 +418,7 @@ impl Reader {
     /// where it is known already.
     ///
     /// # Errors
-    /// [`ErrorCode::IngressHistoryFull`].
+    /// [`ErrorCode::IngressHistoryFull`](crate::ErrorCode::IngressHistoryFull).
     pub fn take(&self, subnet: Principal, ingress: &Ingress) -> Result<bool, Reject> {
         let mut subnet = self.member(subnet).subnet.lock();
         let Subnet {
