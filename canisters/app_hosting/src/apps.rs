@@ -99,11 +99,7 @@ pub fn create<M: Memory>(
     if has >= limit as usize {
         return Err(limit_reached(limit.into(), "apps of one owner"));
     }
-    let person = Context {
-        caller: subject.person,
-        ..*context
-    };
-    state.limits.take(&person, None, 1)?;
+    state.take_tokens(context, subject, 1)?;
     let app = App {
         id: APP.len(&state.kit.certified) + 1,
         owner,

@@ -104,11 +104,7 @@ pub fn begin<M: Memory>(
         let what = "cycles, which app_hosting keeps for itself";
         return Err(limit_reached(configuration.care.reserve_cycles, what));
     }
-    let person = Context {
-        caller: subject.person,
-        ..*context
-    };
-    state.limits.take(&person, None, 1)?;
+    state.take_tokens(context, subject, 1)?;
     let number = state.last_creation.get() + 1;
     let app = App {
         pending: app.pending + 1,
@@ -241,7 +237,7 @@ pub fn refused<M: Memory>(
     Ok(())
 }
 
-/// Whether the caller may have a canister forgotten.
+/// A canister, and its app, that the caller may have forgotten.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Unauthorized`].
@@ -249,11 +245,12 @@ pub fn may_forget<M: Memory>(
     state: &State<M>,
     subject: &Subject,
     canister: Principal,
-) -> Result<HostedCanister, Error> {
+) -> Result<(HostedCanister, App), Error> {
     let hosted = get(state, canister)?;
+    let app = state.app(hosted.app)?;
     // Nothing is had by it that takes a licence.
-    apps::check(subject, state.app(hosted.app)?.owner, true)?;
-    Ok(hosted)
+    apps::check(subject, app.owner, true)?;
+    Ok((hosted, app))
 }
 
 /// Forgets a canister that the subnet has no more, so that another one can have its place in the quota. What was released to it, and what it
@@ -268,7 +265,7 @@ pub fn forget<M: Memory>(
     canister: Principal,
     exists: bool,
 ) -> Result<App, Error> {
-    let hosted = may_forget(state, subject, canister)?;
+    let (hosted, app) = may_forget(state, subject, canister)?;
     if exists {
         return Err(conflict("the canister exists: delete it first"));
     }
@@ -279,7 +276,6 @@ pub fn forget<M: Memory>(
         return Err(conflict("the canister was created less than 30 days ago"));
     }
     let key = canister_key(canister).ok_or_else(|| internal(DAMAGED))?;
-    let app = state.app(hosted.app)?;
     let app = App {
         canisters: app.canisters.saturating_sub(1),
         ..app

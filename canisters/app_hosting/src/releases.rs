@@ -243,12 +243,8 @@ fn proposed<M: Memory>(
     }
     let of = ReleaseOf::App(app.id);
     let bytes = state.modules.get(of, &hash)?.bytes;
-    // A person has several keys, and every megabyte of theirs is hashed here, and sent to the canister.
-    let person = Context {
-        caller: subject.person,
-        ..*context
-    };
-    state.limits.take(&person, None, tokens(bytes))?;
+    // Every megabyte is hashed here, and sent to the canister.
+    state.take_tokens(context, subject, tokens(bytes))?;
     let uploaded = state.modules.complete(of, &hash)?;
     let begins = matches!(app.owner, AppOwner::Person(_));
     let release = Release {

@@ -37,7 +37,7 @@
 use candid::Principal;
 use ic_stable_structures::{Memory, StableBTreeMap, StableCell, memory_manager::VirtualMemory};
 use indus_api::{
-    Error,
+    Error, Subject,
     hosting::{
         APPS, App, AppOwner, AppRecord, CANISTER_ID_BYTES, CANISTERS, CONFIGURATION,
         CONFIGURATION_KEY, COST_KEY_BYTES, COSTS, ConfigurationRecord, CostRecord,
@@ -313,6 +313,20 @@ impl<M: Memory> State<M> {
         let record = APP.get(&self.kit.certified, &app_key(id))?;
         let AppRecord::V1(app) = record.ok_or_else(|| not_found("app", id))?;
         Ok(app)
+    }
+
+    /// Takes tokens of a person's rate, with whichever of their keys they call.
+    pub(crate) fn take_tokens(
+        &mut self,
+        context: &Context,
+        subject: &Subject,
+        tokens: u32,
+    ) -> Result<(), Error> {
+        let person = Context {
+            caller: subject.person,
+            ..*context
+        };
+        self.limits.take(&person, None, tokens)
     }
 
     /// Drops at most `slice` buckets that are full again.

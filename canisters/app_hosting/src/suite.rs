@@ -225,13 +225,16 @@ struct StatusSettings {
     controllers: Vec<Principal>,
 }
 
+async fn status(of: &Of) -> Result<Status, CallError> {
+    ask::<Hosting, _>(Principal::management_canister(), "canister_status", of).await
+}
+
 /// Whether the subnet still has a canister.
 pub(crate) async fn exists(canister: Principal) -> Result<bool, Error> {
-    let management = Principal::management_canister();
     let of = Of {
         canister_id: canister,
     };
-    match ask::<Hosting, Status>(management, "canister_status", &of).await {
+    match status(&of).await {
         Err(CallError::Missing) => Ok(false),
         // It answers its controllers only, and this canister may be none of them any more.
         Ok(_) | Err(CallError::Rejected { .. }) => Ok(true),
@@ -248,11 +251,10 @@ pub(crate) async fn care_for(canister: Principal) {
     let Ok(HostedCanister { release: seen, .. }) = seen else {
         return;
     };
-    let management = Principal::management_canister();
     let of = Of {
         canister_id: canister,
     };
-    let Ok(status) = ask::<Hosting, Status>(management, "canister_status", &of).await else {
+    let Ok(status) = status(&of).await else {
         return;
     };
     let said = Said {
@@ -269,6 +271,7 @@ pub(crate) async fn care_for(canister: Principal) {
     let Ok(Some(cycles)) = top_up else {
         return;
     };
+    let management = Principal::management_canister();
     let Ok(call) = Call::new(management, "deposit_cycles", &of) else {
         return;
     };

@@ -126,11 +126,6 @@ impl HostingClient {
         })
     }
 
-    /// Has a canister forgotten that was deleted.
-    pub async fn forget_canister(&self, canister: Principal) -> Result<App, ClientError> {
-        self.0.update("forget_canister", &canister).await
-    }
-
     /// An app's canisters, each as it is certified. Which ones there are, one node says.
     pub async fn canisters_of(&self, app: u64) -> Result<Vec<HostedCanister>, ClientError> {
         let mut all = Vec::new();

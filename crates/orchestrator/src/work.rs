@@ -571,21 +571,12 @@ impl Work {
             Phase::Install => self.refused(Failure::NotInstalled),
             Phase::Start | Phase::Probe | Phase::Confirm => self.go_back(),
             Phase::Open => self.live(),
-            Phase::Reload
-            | Phase::IsConfirmed
-            | Phase::BackStop
-            | Phase::BackIsStopped
-            | Phase::BackEmpty
-            | Phase::BackLoad
-            | Phase::BackStart
-            | Phase::Again => {
-                // The snapshot stays, for whoever looks at it.
-                self.end(Ended::Broken(Failure::NotRestored));
-            }
             Phase::BackWake => self.go(Phase::Discard),
             Phase::Discard => self.go(Phase::Tidy),
             Phase::Tidy => self.go(Phase::Done),
             Phase::Done => {}
+            // What has to be. The snapshot stays, for whoever looks at it.
+            _ => self.end(Ended::Broken(Failure::NotRestored)),
         }
     }
 

@@ -141,18 +141,19 @@ fn a_canister_may_decline_a_call_before_it_is_taken() {
     assert_eq!(number(net.call(id, "any", &[1])), 9);
 }
 
+/// `set` sets a timer of five seconds, `fired` says whether it fired.
+const TIMED: &str = r#"
+    (global $fired (mut i32) (i32.const 0))
+    (func (export "canister_global_timer") (global.set $fired (i32.const 1)))
+    (func (export "canister_update set")
+        (drop (call $timer_set (i64.add (call $time) (i64.const 5000000000)))) (call $reply))
+    (func (export "canister_query fired") (call $answer32 (global.get $fired)))
+"#;
+
 #[test]
 fn a_timer_that_falls_due_while_the_canister_is_stopped_fires_when_it_is_started() {
     let mut net = Net::new();
-    let id = net.install(&module(
-        r#"
-        (global $fired (mut i32) (i32.const 0))
-        (func (export "canister_global_timer") (global.set $fired (i32.const 1)))
-        (func (export "canister_update set")
-            (drop (call $timer_set (i64.add (call $time) (i64.const 5000000000)))) (call $reply))
-        (func (export "canister_query fired") (call $answer32 (global.get $fired)))
-        "#,
-    ));
+    let id = net.install(&module(TIMED));
     net.call(id, "set", &[]).unwrap();
     let record = CanisterIdRecord { canister_id: id };
     net.management("stop_canister", &record).unwrap();
@@ -168,15 +169,7 @@ fn a_timer_that_falls_due_while_the_canister_is_stopped_fires_when_it_is_started
 #[test]
 fn a_timer_that_falls_due_in_the_round_in_which_the_canister_is_stopped_fires_when_it_is_started() {
     let mut net = Net::new();
-    let id = net.install(&module(
-        r#"
-        (global $fired (mut i32) (i32.const 0))
-        (func (export "canister_global_timer") (global.set $fired (i32.const 1)))
-        (func (export "canister_update set")
-            (drop (call $timer_set (i64.add (call $time) (i64.const 5000000000)))) (call $reply))
-        (func (export "canister_query fired") (call $answer32 (global.get $fired)))
-        "#,
-    ));
+    let id = net.install(&module(TIMED));
     net.call(id, "set", &[]).unwrap();
     let record = CanisterIdRecord { canister_id: id };
     let arg = Encode!(&record).unwrap();
