@@ -36,7 +36,9 @@ use crate::{machine, structures, upgrade};
 
 /// Times that each command is run.
 const SAMPLES: usize = 3;
-/// Times that is deployed each way, one after the other: as often as the founder may ask for canisters at once, beside the rest.
+/// Startups that deploy: 0 does everything else.
+const STARTUPS: usize = 3;
+/// Times that each of them deploys each way, one after the other: as often as one may ask for canisters at once, beside the rest.
 const DEPLOYMENTS: usize = 7;
 const HOUR_NS: u64 = 3_600_000_000_000;
 /// DER of PKCS#8, version 1, for Ed25519, up to the seed (RFC 8410, section 7).
@@ -69,34 +71,36 @@ pub(crate) fn figures() -> anyhow::Result<Figures> {
 
 fn measured() -> anyhow::Result<Figures> {
     let cache = tempfile::tempdir()?;
-    let founder = Founder::new(cache.path())?;
+    let founders = Founders::new(cache.path())?;
     let mut create = Vec::new();
     for n in 0..SAMPLES {
         let start = Instant::now();
-        founder.indus(&["create", &format!("app-{n}")])?;
+        founders.indus(&["create", &format!("app-{n}")])?;
         create.push(start.elapsed().as_secs_f64());
     }
-    founder.indus(&["choose", "1"])?;
+    founders.indus(&["choose", "1"])?;
     let (mut deploy, mut plain) = (Vec::new(), Vec::new());
     let mut canister = String::new();
-    for _ in 0..DEPLOYMENTS {
-        let project = founder.project()?;
-        deploy.push(founder.deploy(project.path(), founder.hosting)?);
-        canister = deployed(project.path())?;
-        // Where nothing is, icp asks the subnet itself.
-        let project = founder.project()?;
-        plain.push(founder.deploy(project.path(), founder.nothing)?);
+    for startup in (0..STARTUPS).rev() {
+        for _ in 0..DEPLOYMENTS {
+            let project = founders.project()?;
+            deploy.push(founders.deploy(startup, project.path(), founders.hosting)?);
+            canister = deployed(project.path())?;
+            // Where nothing is, icp asks the subnet itself.
+            let project = founders.project()?;
+            plain.push(founders.deploy(startup, project.path(), founders.nothing)?);
+        }
     }
     for label in [1, 2] {
-        let module = founder.folder.path().join("module.wasm");
+        let module = founders.folder.path().join("module.wasm");
         fs::write(&module, labelled(label))?;
         let module = module.to_str().context("a path of letters")?;
-        founder.indus(&["release", &canister, "--module", module])?;
+        founders.indus(&["release", &canister, "--module", module])?;
     }
     let mut rollback = Vec::new();
     for _ in 0..SAMPLES {
         let start = Instant::now();
-        founder.indus(&["rollback", &canister])?;
+        founders.indus(&["rollback", &canister])?;
         rollback.push(start.elapsed().as_secs_f64());
     }
     Ok(Figures {
@@ -127,8 +131,8 @@ fn labelled(label: u8) -> Vec<u8> {
     wasm
 }
 
-/// Somebody who holds a seat, on a subnet that is live.
-struct Founder {
+/// Those who hold a seat, on a subnet that is live.
+struct Founders {
     folder: tempfile::TempDir,
     icp: PathBuf,
     url: String,
@@ -141,14 +145,15 @@ struct Founder {
     _server: Server,
 }
 
-impl Founder {
+impl Founders {
     fn new(cache: &Path) -> anyhow::Result<Self> {
         let server = Server::start(cache)?;
-        let seed = [26; 32];
-        let key = Key::from_seed(&seed);
+        let seeds: Vec<[u8; 32]> = (26..).map(|byte| [byte; 32]).take(STARTUPS).collect();
+        let keys = seeds.iter().map(|seed| Key::from_seed(seed).principal());
+        let keys: Vec<Principal> = keys.collect();
         let engine = SubnetSpec::default()
             .with_cost_schedule(CanisterCyclesCostSchedule::Free)
-            .with_subnet_admins(vec![key.principal()]);
+            .with_subnet_admins(keys.clone());
         let config = ExtendedSubnetConfigSet {
             nns: Some(SubnetSpec::default()),
             cloud_engine: vec![engine],
@@ -166,7 +171,7 @@ impl Founder {
             .find(|(_, config)| is_engine(config))
             .context("an engine")?;
         let suite = Suite::install(&pic, *subnet)?;
-        suite.seat(key.principal())?;
+        suite.seats(&keys)?;
         let (registry, identity, manager, hosting) = suite.canisters();
         let nothing = pic.create_canister_on_subnet(None, None, *subnet);
         pic.stop_canister(nothing, None)
@@ -176,11 +181,13 @@ impl Founder {
         let url = pic.make_live(None);
 
         let folder = tempfile::tempdir()?;
-        let secret = STANDARD.encode([&PREFIX[..], &seed].concat());
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n");
-        let file = folder.path().join("key.pem");
-        fs::write(&file, pem)?;
-        private(&file)?;
+        for (startup, seed) in seeds.iter().enumerate() {
+            let secret = STANDARD.encode([&PREFIX[..], seed].concat());
+            let pem = format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n");
+            let file = folder.path().join(key_file(startup));
+            fs::write(&file, pem)?;
+            private(&file)?;
+        }
         let named = [
             ("registry", registry),
             ("identity", identity),
@@ -195,7 +202,7 @@ impl Founder {
             canisters: named.map(|(name, id)| (name.to_owned(), id)).into(),
         };
         trust.save(&folder.path().join("trust.json"))?;
-        let founder = Self {
+        let founders = Self {
             folder,
             icp: icp()?,
             url: url.to_string(),
@@ -206,23 +213,23 @@ impl Founder {
             _pic: pic,
             _server: server,
         };
-        let args = ["identity", "import", "founder", "--from-pem", "key.pem"];
-        let storage = ["--storage", "plaintext"];
-        founder.icp(
-            founder.folder.path(),
-            hosting,
-            &[&args[..], &storage].concat(),
-        )?;
-        Ok(founder)
+        for startup in 0..STARTUPS {
+            let (name, file) = (name(startup), key_file(startup));
+            let args = ["identity", "import", &name, "--from-pem", &file];
+            let storage = ["--storage", "plaintext"];
+            let args = [&args[..], &storage].concat();
+            founders.icp(founders.folder.path(), hosting, &args)?;
+        }
+        Ok(founders)
     }
 
-    /// `indus app …`.
+    /// `indus app …`, by startup 0.
     fn indus(&self, args: &[&str]) -> anyhow::Result<()> {
         let folder = self.folder.path();
         let mut command = Command::new(program("indus")?);
         command.arg("app").args(args).args(["--yes", "--trust"]);
         command.arg(folder.join("trust.json"));
-        command.arg("--key").arg(folder.join("key.pem"));
+        command.arg("--key").arg(folder.join(key_file(0)));
         done(command)
     }
 
@@ -254,14 +261,25 @@ impl Founder {
     }
 
     /// Seconds of `icp deploy`.
-    fn deploy(&self, project: &Path, operator: Principal) -> anyhow::Result<f64> {
+    fn deploy(&self, startup: usize, project: &Path, operator: Principal) -> anyhow::Result<f64> {
         let subnet = self.subnet.to_text();
         let args = ["deploy", "-e", "pk", "--subnet", &subnet];
-        let as_whom = ["--identity", "founder", "--yes"];
+        let name = name(startup);
+        let as_whom = ["--identity", &name, "--yes"];
         let start = Instant::now();
         self.icp(project, operator, &[&args[..], &as_whom].concat())?;
         Ok(start.elapsed().as_secs_f64())
     }
+}
+
+/// How icp knows a startup.
+fn name(startup: usize) -> String {
+    format!("founder-{startup}")
+}
+
+/// Where its key is, in the founders' folder.
+fn key_file(startup: usize) -> String {
+    format!("{startup}.pem")
 }
 
 /// Only its owner may read it.
@@ -409,40 +427,46 @@ impl<'a> Suite<'a> {
         Ok(key)
     }
 
-    /// Seat 1 for somebody, and an app.
-    fn seat(&self, founder: Principal) -> anyhow::Result<()> {
+    /// A seat for each of these, and an app: app 1 is of the first.
+    fn seats(&self, founders: &[Principal]) -> anyhow::Result<()> {
         let officer = self.official(1, LICENCE_OFFICER)?;
         let reviewer = self.official(2, LICENCE_REVIEWER)?;
-        self.person(founder)?;
         let manager = self.license_manager;
         let args = OpenRoundArgs {
             title: "first".into(),
             apply_until_ns: self.pic.get_time().as_nanos_since_unix_epoch() + HOUR_NS,
         };
         let round: Round = self.call(manager, officer, "open_round", &args)?;
-        let args = ApplyArgs {
-            audience: Audience::Startups,
-            sector: Sector::Health,
-            statement: ByteBuf::from([1; 32]),
-            idempotency_key: ByteBuf::from([1]),
-        };
-        let applied: Application = self.call(manager, founder, "apply", &args)?;
-        let args = ReviewArgs {
-            application: applied.content.id,
-            hash: ByteBuf::from(applied.content.hash().context("a hash")?),
-            score: 70,
-            comment: ByteBuf::from([1; 32]),
-        };
-        let _: Application = self.call(manager, reviewer, "review", &args)?;
+        let mut applications = Vec::new();
+        for founder in founders {
+            self.person(*founder)?;
+            let args = ApplyArgs {
+                audience: Audience::Startups,
+                sector: Sector::Health,
+                statement: ByteBuf::from([1; 32]),
+                idempotency_key: ByteBuf::from([1]),
+            };
+            let applied: Application = self.call(manager, *founder, "apply", &args)?;
+            let args = ReviewArgs {
+                application: applied.content.id,
+                hash: ByteBuf::from(applied.content.hash().context("a hash")?),
+                score: 70,
+                comment: ByteBuf::from([1; 32]),
+            };
+            let _: Application = self.call(manager, reviewer, "review", &args)?;
+            applications.push(applied.content.id);
+        }
         let _: Round = self.call(manager, officer, "close_round", &round.id)?;
-        let seat: Seat = self.call(manager, officer, "grant", &applied.content.id)?;
-        let _: Seat = self.call(manager, founder, "claim", &seat.seat)?;
-        let args = CreateAppArgs {
-            organisation: None,
-            name: "deployed".into(),
-            data_class: DataClass::Public,
-        };
-        let _: App = self.call(self.app_hosting, founder, "create_app", &args)?;
+        for (founder, application) in founders.iter().zip(applications) {
+            let seat: Seat = self.call(manager, officer, "grant", &application)?;
+            let _: Seat = self.call(manager, *founder, "claim", &seat.seat)?;
+            let args = CreateAppArgs {
+                organisation: None,
+                name: "deployed".into(),
+                data_class: DataClass::Public,
+            };
+            let _: App = self.call(self.app_hosting, *founder, "create_app", &args)?;
+        }
         Ok(())
     }
 }

@@ -158,7 +158,7 @@ impl Host {
     }
 }
 
-fn plain() -> CreateCanisterArgs {
+pub(crate) fn plain() -> CreateCanisterArgs {
     CreateCanisterArgs {
         from_subaccount: None,
         created_at_time: None,

@@ -94,7 +94,7 @@ fn counter(version: u8, upgraded: &str, health: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-fn good(version: u8) -> Vec<u8> {
+pub(crate) fn good(version: u8) -> Vec<u8> {
     counter(version, "", "(call $reply)")
 }
 
@@ -110,7 +110,7 @@ fn unwell(version: u8) -> Vec<u8> {
     counter(version, forgets, "unreachable")
 }
 
-fn proposal(canister: Principal, module: &[u8]) -> ProposeReleaseArgs {
+pub(crate) fn proposal(canister: Principal, module: &[u8]) -> ProposeReleaseArgs {
     ProposeReleaseArgs {
         canister,
         module_hash: hash(module),
@@ -147,7 +147,7 @@ impl Host {
         }
     }
 
-    fn propose(&self, caller: &str, module: &[u8], canister: Principal) -> Release {
+    pub(crate) fn propose(&self, caller: &str, module: &[u8], canister: Principal) -> Release {
         let app = self.hosted(canister).app;
         self.upload(key(caller), ReleaseOf::App(app), module);
         let args = proposal(canister, module);
@@ -177,7 +177,7 @@ impl Host {
         }
     }
 
-    fn released(&self, caller: &str, module: &[u8], canister: Principal) -> Release {
+    pub(crate) fn released(&self, caller: &str, module: &[u8], canister: Principal) -> Release {
         let release = self.propose(caller, module, canister);
         self.settled(release.id)
     }
@@ -650,7 +650,7 @@ pub(crate) fn labelled(module: &[u8], label: u8) -> Vec<u8> {
 
 impl Host {
     /// Has the suite declared, and controlled by app_hosting too.
-    fn orchestrates(&self) {
+    pub(crate) fn orchestrates(&self) {
         recorded(self);
         self.decided(Action::RecordCanister(CanisterProfile {
             canister: self.registry,
@@ -668,7 +668,7 @@ impl Host {
     }
 
     /// An upgrade of a canister that the governors decided, uploaded.
-    fn ordered(&self, canister: Principal, from: &[u8], to: &[u8]) -> u64 {
+    pub(crate) fn ordered(&self, canister: Principal, from: &[u8], to: &[u8]) -> u64 {
         let order = UpgradeOrder {
             canister,
             module_hash: hash(to),

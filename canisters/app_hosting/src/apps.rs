@@ -171,7 +171,11 @@ pub(crate) fn chosen<M: Memory>(state: &State<M>, person: Principal) -> Result<A
     let of = owner_key(AppOwner::Person(person));
     let mut own = state.apps_of.keys_range((of, 0)..=(of, u64::MAX));
     match (own.next(), own.next()) {
-        (None, _) => Err(not_found("app", "the caller's")),
+        // What tools like icp-cli show to somebody who has not begun here.
+        (None, _) => Err(not_found(
+            "app",
+            "of the caller's: create one first, or choose one of the organisation's",
+        )),
         (Some((_, id)), None) => state.app(id),
         (Some(_), Some(_)) => Err(invalid("app", "must be chosen: the caller has several")),
     }

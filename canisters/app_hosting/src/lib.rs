@@ -1,7 +1,7 @@
 //! The `app_hosting` canister: canisters for startups and agencies, from a seat to a live application.
 //!
 //! This file is the shell: one endpoint a method, besides those that all canisters have. What an endpoint asks of others is in
-//! `suite`; everything else runs natively over a [`State`]: [`apps`], [`creations`], [`releases`], [`care`].
+//! `suite`; everything else runs natively over a [`State`]: [`apps`], [`creations`], [`uploads`], [`releases`], [`care`].
 
 pub mod apps;
 pub mod care;
@@ -12,6 +12,7 @@ pub mod engine;
 pub mod releases;
 pub mod state;
 mod suite;
+pub mod uploads;
 
 use std::{cell::RefCell, thread::LocalKey, time::Duration};
 
@@ -240,13 +241,13 @@ async fn upload_chunk(args: UploadArgs) -> Result<Uploaded, Error> {
         ReleaseOf::App(_) => {
             let subject = suite::subject().await?;
             shell::update(|state: &mut Hosting, context| {
-                releases::upload(state, context, &subject, args)
+                uploads::upload(state, context, &subject, args)
             })
         }
         ReleaseOf::Upgrade { proposal } => {
             let upgrade = suite::upgrade(proposal).await?;
             shell::update(|state: &mut Hosting, context| {
-                releases::upload_for_upgrade(state, context, &upgrade, args)
+                uploads::upload_for_upgrade(state, context, &upgrade, args)
             })
         }
     }
@@ -413,7 +414,7 @@ fn list_costs(args: ListCostsArgs) -> Result<Page<u32, Cost>, Error> {
 #[query(decode_with = "argument", encode_with = "reply", hidden)]
 #[candid_method(query)]
 fn get_module(args: ModuleArgs) -> Result<Uploaded, Error> {
-    shell::query(|state: &Hosting, _| releases::module(state, &args))
+    shell::query(|state: &Hosting, _| uploads::get(state, &args))
 }
 
 /// Everybody: the configuration in force. Not certified: that is the collection `hosting_configuration`.

@@ -14,7 +14,9 @@
 //!
 //! Cost: O(log n) a call, besides hashing a module once.
 
-use std::collections::BTreeMap;
+mod work;
+
+pub use work::{CARRY_OUT, MAX_RUNNING_OF_APP, answered, next};
 
 use candid::Principal;
 use ic_stable_structures::Memory;
@@ -22,35 +24,30 @@ use indus_api::{
     Error, Subject,
     hosting::{
         APP_APPROVER, AppOwner, ApproveReleaseArgs, CarryOutArgs, Ended, HealthCheck,
-        HostedCanister, HostedCanisterRecord, ListReleasesArgs, MAX_METHOD_BYTES, ModuleArgs,
-        ProposeReleaseArgs, Release, ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs,
-        UploadArgs, Uploaded, canister_key, release_key,
+        HostedCanister, ListReleasesArgs, MAX_METHOD_BYTES, ProposeReleaseArgs, Release, ReleaseOf,
+        ReleaseRecord, ReleaseState, RollBackArgs, release_key,
     },
     paging::{Page, PageArgs},
     registry::ApprovedUpgrade,
 };
 use indus_kit::{
     Change, Context,
-    codes::internal,
     paging::PageRequest,
     text::{self, invalid},
 };
 use indus_orchestrator::{
-    Answer, Going, Plan, Step, Work,
-    modules::{self, ModuleHash, Need},
+    modules,
     orders::{
         check_argument, check_decided, check_in_time, check_ordered_argument, check_proposal,
         digest,
     },
-    works::{self, Next, Prepared},
 };
 use serde_bytes::ByteBuf;
 
 use crate::{
     apps, creations,
     state::{
-        CANISTER, DAMAGED, RELEASE, RELEASE_ENDED, RELEASE_PROPOSED, RELEASE_STARTED,
-        RELEASE_WITHDRAWN, State, conflict, limit_reached, not_found, unauthorized,
+        RELEASE, RELEASE_PROPOSED, RELEASE_WITHDRAWN, State, conflict, not_found, unauthorized,
     },
 };
 
@@ -58,96 +55,6 @@ use crate::{
 const TOKEN_BYTES: u64 = 4 << 20;
 /// Most of them, so that the largest module can be released.
 const MAX_TOKENS: u32 = 10;
-/// Releases of one app that are carried out at once.
-pub const MAX_RUNNING_OF_APP: usize = 5;
-
-/// Kind of the pending operation that carries a release out; its argument is the release's id, big-endian.
-pub const CARRY_OUT: u16 = 1;
-
-/// Takes in a chunk of a module for an app, by who may change it.
-///
-/// # Errors
-/// [`Error::NotFound`] for the app; [`Error::Unauthorized`]; those of [`modules::Modules::upload`].
-pub fn upload<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    subject: &Subject,
-    args: UploadArgs,
-) -> Result<Uploaded, Error> {
-    let ReleaseOf::App(app) = args.of else {
-        return Err(invalid("of", "must be an app"));
-    };
-    let owner = state.app(app)?.owner;
-    apps::check(subject, owner, true)?;
-    let limit = state.in_force()?.configuration.module_bytes_of_app;
-    let needed = needed(state, app)?;
-    taken(state, context, args, limit, &needed)
-}
-
-/// The same for an upgrade of the suite, by those who decided it.
-///
-/// # Errors
-/// [`Error::Unauthorized`]; those of [`modules::Modules::upload`].
-pub fn upload_for_upgrade<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    upgrade: &ApprovedUpgrade,
-    args: UploadArgs,
-) -> Result<Uploaded, Error> {
-    check_decided(context, upgrade)?;
-    let of = ReleaseOf::Upgrade {
-        proposal: upgrade.proposal,
-    };
-    if args.of != of || args.module_hash != upgrade.order.module_hash {
-        return Err(invalid("module_hash", "must be the one that was approved"));
-    }
-    let limit = state.in_force()?.configuration.module_bytes_of_app;
-    taken(state, context, args, limit, &BTreeMap::new())
-}
-
-fn taken<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    args: UploadArgs,
-    limit: u64,
-    needed: &BTreeMap<ModuleHash, Need>,
-) -> Result<Uploaded, Error> {
-    let hash = modules::module_hash(&args.module_hash)?;
-    let chunk = (args.index, args.chunk.into_vec());
-    state
-        .modules
-        .upload(context.time_ns, (args.of, &hash), chunk, limit, |hash| {
-            needed.get(hash).copied().unwrap_or(Need::None)
-        })
-}
-
-/// What there is of a module.
-///
-/// # Errors
-/// [`Error::NotFound`].
-pub fn module<M: Memory>(state: &State<M>, args: &ModuleArgs) -> Result<Uploaded, Error> {
-    let hash = modules::module_hash(&args.module_hash)?;
-    state.modules.get(args.of, &hash)
-}
-
-/// The modules that an app's canisters run, or are about to run, and those that they ran before.
-fn needed<M: Memory>(state: &State<M>, app: u64) -> Result<BTreeMap<ModuleHash, Need>, Error> {
-    let mut needed = BTreeMap::new();
-    for canister in creations::of_app(state, app) {
-        let hosted = creations::get(state, canister)?;
-        let open = state.open_releases.get(&canister);
-        if let Some(before) = hosted.release_before {
-            let hash = modules::module_hash(&get(state, before)?.module_hash)?;
-            needed.entry(hash).or_insert(Need::Spare);
-        }
-        for id in [hosted.release, open].into_iter().flatten() {
-            let hash = modules::module_hash(&get(state, id)?.module_hash)?;
-            needed.insert(hash, Need::All);
-        }
-    }
-    Ok(needed)
-}
-
 /// Proposes a release. That of a person's app begins at once; that of an agency's waits for another person. Who proposes again what
 /// is open is answered with it.
 ///
@@ -286,7 +193,7 @@ fn opened<M: Memory>(
 ) -> Result<Release, Error> {
     let actor = release.proposed_by;
     if matches!(release.state, ReleaseState::Running { .. }) {
-        started(state, context, actor, &release, argument.clone())?;
+        work::started(state, context, actor, &release, argument.clone())?;
     } else {
         state.record(context, RELEASE_PROPOSED, actor, vec![change(&release)?])?;
     }
@@ -298,38 +205,6 @@ fn opened<M: Memory>(
         .release_counts
         .insert(release.canister, release.number);
     Ok(release)
-}
-
-/// Records that a release begins, and has it carried out.
-fn started<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    actor: Principal,
-    release: &Release,
-    argument: Vec<u8>,
-) -> Result<(), Error> {
-    if let ReleaseOf::App(app) = release.of {
-        let is_running = |canister| {
-            let open = state.open_releases.get(&canister);
-            open.is_some_and(|id| state.works.contains(id))
-        };
-        let running = creations::of_app(state, app).filter(|one| is_running(*one));
-        if running.count() >= MAX_RUNNING_OF_APP {
-            return Err(limit_reached(
-                MAX_RUNNING_OF_APP as u64,
-                "releases of the app at once",
-            ));
-        }
-    }
-    let work = work(state, release, argument)?;
-    let operation = order(state, context, release.id)?;
-    let recorded = state.record(context, RELEASE_STARTED, actor, vec![change(release)?]);
-    if recorded.is_err() {
-        state.pending.cancel(operation)?;
-    }
-    recorded?;
-    state.works.begin(release.id, work);
-    Ok(())
 }
 
 /// Approves a release of an agency's app, by another person than the one who proposed it, with the role for that. It begins at once.
@@ -370,7 +245,7 @@ pub fn approve<M: Memory>(
         ..release
     };
     let argument = state.arguments.get(&release.id).unwrap_or_default();
-    started(state, context, subject.person, &release, argument)?;
+    work::started(state, context, subject.person, &release, argument)?;
     Ok(release)
 }
 
@@ -476,93 +351,6 @@ pub fn carry_out<M: Memory>(
     Ok(release)
 }
 
-/// The next step of a release, with the canister that it is about; none if it does not run.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn next<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    id: u64,
-) -> Result<Option<(Principal, Step)>, Error> {
-    if !state.works.contains(id) {
-        return Ok(None);
-    }
-    let of = get(state, id)?.of;
-    let modules = &state.modules;
-    let chunk = |hash: &ModuleHash, index| modules.chunk(of, hash, index);
-    match state.works.next(context.time_ns, id, chunk)? {
-        None => Ok(None),
-        Some(Next::Take(canister, step)) => Ok(Some((canister, step))),
-        Some(Next::Over(work, how)) => ended(state, context, id, &work, how).map(|()| None),
-    }
-}
-
-/// Takes in the answer to the step that is under way. How it goes on; [`Going::Ended`] is recorded.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn answered<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    id: u64,
-    answer: Answer,
-) -> Result<Going, Error> {
-    let (going, work) = state.works.answered(id, answer)?;
-    if let Going::Ended(how) = going {
-        ended(state, context, id, &work, how)?;
-    }
-    Ok(going)
-}
-
-/// Records how a release ended.
-fn ended<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    id: u64,
-    work: &Work,
-    how: Ended,
-) -> Result<(), Error> {
-    let release = get(state, id)?;
-    let release = Release {
-        replaced: work.before().cloned(),
-        state: ReleaseState::Ended {
-            at_ns: context.time_ns,
-            how,
-        },
-        ..release
-    };
-    let mut changes = vec![change(&release)?];
-    if let (Ended::Live, ReleaseOf::App(_)) = (how, release.of) {
-        let hosted = creations::get(state, release.canister)?;
-        let key = canister_key(release.canister).ok_or_else(|| internal(DAMAGED))?;
-        let hosted = HostedCanister {
-            release: Some(id),
-            release_before: hosted.release,
-            module_hash: Some(release.module_hash.clone()),
-            ..hosted
-        };
-        changes.push(CANISTER.put(&key, &HostedCanisterRecord::V1(hosted))?);
-    }
-    state.record(context, RELEASE_ENDED, state.own, changes)?;
-    state.works.end(id);
-    state.open_releases.remove(&release.canister);
-    let left = work.snapshot().filter(|_| matches!(how, Ended::Broken(_)));
-    let left = left.map(|snapshot| format!("its snapshot is {}", hex::encode(snapshot)));
-    let said = work.message().map(str::to_owned);
-    let said: Vec<String> = said.into_iter().chain(left).collect();
-    if !said.is_empty() {
-        state.messages.insert(id, said.join("; "));
-    }
-    if how != Ended::Live {
-        state.arguments.remove(&id);
-    } else if let ReleaseOf::Upgrade { .. } = release.of {
-        let hash = modules::module_hash(&release.module_hash)?;
-        state.modules.drop_module(release.of, &hash);
-    }
-    Ok(())
-}
-
 /// What the canister, or the subnet, said of a release that did not go live: of an app's for who may change it, of an upgrade of the suite for
 /// everybody.
 ///
@@ -654,38 +442,4 @@ fn organisation<M: Memory>(state: &State<M>, release: &Release) -> Result<u64, E
 
 fn acts_as(subject: &Subject, organisation: u64, role: &str) -> bool {
     subject.organisation == Some(organisation) && subject.roles.contains(role)
-}
-
-/// The work of a release, not begun.
-fn work<M: Memory>(
-    state: &State<M>,
-    release: &Release,
-    argument: Vec<u8>,
-) -> Result<Prepared, Error> {
-    let hash = modules::module_hash(&release.module_hash)?;
-    let chunks = state.modules.get(release.of, &hash)?.chunks;
-    let (previous, controllers) = match release.of {
-        ReleaseOf::App(app) => match state.app(app)?.owner {
-            AppOwner::Organisation(_) => (None, Some(vec![state.own])),
-            AppOwner::Person(_) => (None, None),
-        },
-        ReleaseOf::Upgrade { .. } => (release.replaced.clone(), None),
-    };
-    works::prepared(Plan {
-        canister: release.canister,
-        module_hash: release.module_hash.clone(),
-        chunks,
-        argument: ByteBuf::from(argument),
-        previous,
-        keep_memory: release.keep_memory,
-        health: release.health.clone(),
-        controllers,
-        confirms: None,
-    })
-}
-
-/// Has a release carried out, by whoever comes first: who asked for it, or the timer.
-fn order<M: Memory>(state: &mut State<M>, context: &Context, id: u64) -> Result<u64, Error> {
-    let argument = works::operation(id);
-    state.pending.record(context.time_ns, CARRY_OUT, argument)
 }

@@ -322,11 +322,8 @@ impl<M: Memory> State<M> {
         subject: &Subject,
         tokens: u32,
     ) -> Result<(), Error> {
-        let person = Context {
-            caller: subject.person,
-            ..*context
-        };
-        self.limits.take(&person, None, tokens)
+        self.limits
+            .take_of(subject.person, context.time_ns, None, tokens)
     }
 
     /// Drops at most `slice` buckets that are full again.

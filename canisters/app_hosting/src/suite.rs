@@ -6,7 +6,6 @@ use ic_cdk::api;
 use ic_stable_structures::{DefaultMemoryImpl, memory_manager::VirtualMemory};
 use indus_api::{
     Error, Subject,
-    decision::Decision,
     hosting::{AppOwner, HostedCanister, engine::Settings},
     licences::{Entitlement, EntitlementArgs, PRODUCT},
     registry::ApprovedUpgrade,
@@ -17,6 +16,7 @@ use indus_kit::{
         Call, CallError, Canister as _, ask,
         pending::{self, Operation, Pending, Saga, attempt},
     },
+    decisions,
     guard::{Guard, Guards},
     shell,
     subjects::{Subjects as _, cache},
@@ -194,14 +194,8 @@ pub(crate) async fn upgrade(proposal: u64) -> Result<ApprovedUpgrade, Error> {
 /// Has the releases that are due carried out, in messages of their own: whoever asked for one is answered at once.
 pub(crate) fn carry_out_soon() {
     timers::soon(async {
-        let now_ns = Hosting::time_ns();
-        let due = Hosting::pending(|pending| pending.due(now_ns, RELEASES_AT_ONCE));
-        for operation in due {
-            timers::soon(async move {
-                // What it can't do now, the job does.
-                let _later = attempt::<Hosting>(operation).await;
-            });
-        }
+        // What it can't do now, the job does.
+        let _nothing_more = timers::retry_pending::<Hosting>(&shell::context(), RELEASES_AT_ONCE);
     });
 }
 
@@ -343,10 +337,7 @@ pub(crate) async fn apply_decision(proposal: u64) -> Result<(), Error> {
         return Ok(());
     };
     let _under_way = enter()?;
-    let decision: Result<Decision, Error> = ask::<Hosting, _>(registry, "get_decision", &proposal)
-        .await
-        .map_err(|failed| failed.of(REGISTRY))?;
-    let decision = decision?;
+    let decision = decisions::pull::<Hosting>(registry, proposal).await?;
     shell::update(|state: &mut Hosting, context| {
         configuration::apply(state, context, proposal, &decision)
     })

@@ -13,12 +13,11 @@
 use std::{cell::Cell, collections::BTreeMap, thread::LocalKey};
 
 use candid::Principal;
-use indus_api::{
-    Error, Subject, decision::Decision, identity::MAX_MESSAGING_KEYS, registry::Standing,
-};
+use indus_api::{Error, Subject, identity::MAX_MESSAGING_KEYS, registry::Standing};
 use indus_kit::{
     Context,
     calls::{self, Canister as _},
+    decisions,
     guard::{Guard, Guards},
     shell,
 };
@@ -178,10 +177,7 @@ pub(crate) async fn apply_decision(proposal: u64) -> Result<(), Error> {
         return Ok(());
     };
     let open = question()?;
-    let decision: Result<Decision, Error> =
-        calls::ask::<Identity, _>(registry, "get_decision", &proposal)
-            .await
-            .map_err(|failed| failed.of(REGISTRY))?;
+    let decision = decisions::pull::<Identity>(registry, proposal).await;
     drop(open);
     let decision = decision?;
     shell::update(|state: &mut Identity, context| {

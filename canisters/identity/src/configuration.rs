@@ -8,36 +8,32 @@ use candid::Principal;
 use ic_stable_structures::Memory;
 use indus_api::{
     Error,
-    decision::{Decision, MAX_CONFIGURATION_BYTES},
+    decision::Decision,
     identity::{
         CONFIGURATION_KEY, Configuration, ConfigurationRecord, InForce, MAX_RECOVERY_DELAY_NS,
         MAX_SUITE_CANISTERS, MIN_RECOVERY_DELAY_NS,
     },
 };
-use indus_kit::{Context, arguments, text::invalid};
+use indus_kit::{Context, decisions, text::invalid};
 
-use crate::state::{CONFIGURED, IN_FORCE, State, conflict};
+use crate::state::{CONFIGURED, IN_FORCE, State};
 
 /// Whether a decision was applied already: then there is nothing to ask the registry.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] to anonymous callers; [`Error::Conflict`] for a decision before the last one.
+/// Those of [`decisions::is_applied`].
 pub fn is_applied<M: Memory>(
     state: &State<M>,
     context: &Context,
     proposal: u64,
 ) -> Result<bool, Error> {
-    context.authenticated()?;
-    match state.in_force()?.decision {
-        Some(last) if last > proposal => Err(conflict(format!("decision {last} was applied"))),
-        last => Ok(last == Some(proposal)),
-    }
+    decisions::is_applied(context, state.in_force()?.decision, proposal)
 }
 
 /// Applies what the governors decided about this canister. Repeatable.
 ///
 /// # Errors
-/// Those of [`is_applied`]; [`Error::Invalid`] for a decision about another canister, or a configuration that can't be.
+/// Those of [`is_applied`] and [`decisions::configuration`]; [`Error::Invalid`] for what can't be.
 pub fn apply<M: Memory>(
     state: &mut State<M>,
     context: &Context,
@@ -47,17 +43,7 @@ pub fn apply<M: Memory>(
     if is_applied(state, context, proposal)? {
         return Ok(());
     }
-    if decision.proposal != proposal || decision.canister != state.own {
-        return Err(invalid(
-            "proposal",
-            "must be a decision about this canister",
-        ));
-    }
-    let bytes = &decision.configuration;
-    let configuration: Configuration = Some(bytes)
-        .filter(|bytes| bytes.len() <= MAX_CONFIGURATION_BYTES)
-        .and_then(|bytes| arguments::decode(bytes).ok())
-        .ok_or_else(|| invalid("configuration", "must be Candid of a Configuration"))?;
+    let configuration = decisions::configuration(state.own, proposal, decision)?;
     check(&configuration)?;
     let record = ConfigurationRecord::V1(InForce {
         registry: state.in_force()?.registry,

@@ -122,11 +122,7 @@ fn make<M: Memory>(
         return Err(limit(most, "applications in one day"));
     }
     let salt = ByteBuf::from(state.salt()?);
-    let whoever = Context {
-        caller: person,
-        ..*context
-    };
-    state.limits.take(&whoever, None, 1)?;
+    state.limits.take_of(person, context.time_ns, None, 1)?;
     let application = Application {
         content: ApplicationContent {
             id,

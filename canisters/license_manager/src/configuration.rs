@@ -12,11 +12,10 @@ use indus_api::{
     decision::Decision,
     licences::{Configuration, InitArgs, Ledger, Limits, Periods, QueueKey, SEATS, Settings},
 };
-use indus_kit::{Context, arguments, text::invalid};
+use indus_kit::{Context, decisions, text::invalid};
 
 use crate::{
     desk::{QUEUES, place, queues},
-    refusals::{conflict, unauthorized},
     state::State,
     step::{self, Step},
 };
@@ -141,23 +140,18 @@ fn check(configuration: &Configuration) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a decision is to be fetched: the last one that was applied need not be.
+/// Whether a decision was applied, for who may have one applied.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] to anonymous callers; [`Error::Conflict`] for an older one than the last.
-pub fn is_new<M: Memory>(state: &State<M>, context: &Context, id: u64) -> Result<bool, Error> {
-    context.authenticated()?;
-    let last = state.settings.decision;
-    if id < last {
-        return Err(conflict(format!("decision {last} was applied already")));
-    }
-    Ok(id > last)
+/// Those of [`decisions::is_applied`].
+pub fn is_applied<M: Memory>(state: &State<M>, context: &Context, id: u64) -> Result<bool, Error> {
+    decisions::is_applied(context, Some(state.settings.decision), id)
 }
 
 /// Applies decision `id` as the registry told it. `this` is the canister itself.
 ///
 /// # Errors
-/// Those of [`is_new`]; [`Error::Unauthorized`] for another canister's; [`Error::Invalid`] for what can't be.
+/// Those of [`is_applied`] and [`decisions::configuration`]; [`Error::Invalid`] for what can't be.
 pub fn apply<M: Memory>(
     state: &mut State<M>,
     context: &Context,
@@ -165,17 +159,10 @@ pub fn apply<M: Memory>(
     id: u64,
     decision: &Decision,
 ) -> Result<(), Error> {
-    if !is_new(state, context, id)? {
+    if is_applied(state, context, id)? {
         return Ok(());
     }
-    if decision.canister != this {
-        return Err(unauthorized("a decision about this canister"));
-    }
-    if decision.proposal != id {
-        return Err(invalid("proposal", "must be the one that was asked for"));
-    }
-    let configuration: Configuration = arguments::decode(&decision.configuration)
-        .map_err(|refused| invalid("configuration", refused.to_string()))?;
+    let configuration = decisions::configuration(this, id, decision)?;
     check(&configuration)?;
     let settings = Settings {
         decision: id,

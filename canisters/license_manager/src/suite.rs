@@ -1,11 +1,11 @@
 //! What is asked of others: identity says who callers are, the registry what was decided, the subnet gives randomness.
 
 use candid::Principal;
-use indus_api::{Error, Subject, decision::Decision};
+use indus_api::{Error, Subject};
 use indus_kit::{
     Context,
     calls::{Canister as _, ask, random},
-    shell,
+    decisions, shell,
     subjects::{Subjects as _, cache},
 };
 
@@ -13,7 +13,6 @@ use crate::{Manager, SUBJECTS, configuration};
 
 /// How identity is called in errors.
 pub(crate) const IDENTITY: &str = "identity";
-const REGISTRY: &str = "registry";
 
 /// Runs the logic of an update that may rest on what identity said within the last minute.
 pub(crate) async fn ordinary<T>(
@@ -61,7 +60,7 @@ pub(crate) async fn refresh_subject() -> Result<Subject, Error> {
 /// Fetches a decision from the registry and applies it. `this` is the canister itself.
 pub(crate) async fn apply_decision(this: Principal, id: u64) -> Result<(), Error> {
     let begun = shell::query(|state: &Manager, context| {
-        if !configuration::is_new(state, context, id)? {
+        if configuration::is_applied(state, context, id)? {
             return Ok(None);
         }
         Ok(Some((
@@ -72,10 +71,7 @@ pub(crate) async fn apply_decision(this: Principal, id: u64) -> Result<(), Error
     let Some((registry, _under_way)) = begun else {
         return Ok(());
     };
-    let decision: Result<Decision, Error> = ask::<Manager, _>(registry, "get_decision", &id)
-        .await
-        .map_err(|failed| failed.of(REGISTRY))?;
-    let decision = decision?;
+    let decision = decisions::pull::<Manager>(registry, id).await?;
     shell::update(|state: &mut Manager, context| {
         configuration::apply(state, context, this, id, &decision)
     })

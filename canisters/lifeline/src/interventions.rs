@@ -15,12 +15,16 @@
 //!
 //! Cost: O(log n) a call, besides what is open or runs, which is few, and hashing a module once.
 
+mod work;
+
+pub use work::{INSTALL, SET_CONTROLLERS, answered, controllers, controllers_set, next};
+
 use candid::Principal;
 use ic_stable_structures::Memory;
 use indus_api::{
     Error,
     lifeline::{
-        Action, Approval, ApproveArgs, CarryOutArgs, Ended, Failure, HealthCheck, Intervention,
+        Action, Approval, ApproveArgs, CarryOutArgs, Ended, HealthCheck, Intervention,
         InterventionRecord, InterventionState, KEEPERS_KEY, Keepers, KeepersRecord, LIFETIME_NS,
         MAX_CONTROLLERS, MAX_METHOD_BYTES, MAX_OPEN, MAX_OPEN_OF_KEEPER, ModuleOf, ProposeArgs,
         Why, action_hash, intervention_key,
@@ -30,35 +34,27 @@ use indus_api::{
 };
 use indus_kit::{
     Change, Context,
-    calls::CallError,
     codes::internal,
     refusals::{conflict, limit_reached, not_found, unauthorized},
     text::{self, invalid},
 };
 use indus_orchestrator::{
-    Answer, Going, Plan, Step, modules,
+    modules,
     orders::{
         check_argument, check_decided, check_in_time, check_ordered_argument, check_proposal,
         digest,
     },
-    work::MAX_RETRIES,
-    works::{self, Next, Prepared},
 };
 use serde_bytes::ByteBuf;
 
 use crate::{
     keepers::{self, for_keeper},
     state::{
-        ACTION_NOT_ENCODED, APPROVED, DAMAGED, ENDED, EXPIRED, INTERVENTION, KEEPER, KEEPERS_SET,
-        PROPOSED, STARTED, State, WITHDRAWN,
+        ACTION_NOT_ENCODED, APPROVED, DAMAGED, EXPIRED, INTERVENTION, KEEPER, KEEPERS_SET,
+        PROPOSED, State, WITHDRAWN,
     },
     uploads::{self, Of},
 };
-
-/// Kind of the pending operation that carries an installation out; its argument is the intervention's id, big-endian.
-pub const INSTALL: u16 = 1;
-/// The same of one that sets controllers.
-pub const SET_CONTROLLERS: u16 = 2;
 
 /// Proposes an action, and approves it. Who proposes again what is open is answered with it.
 ///
@@ -309,8 +305,8 @@ pub fn carry_out<M: Memory>(
         replaced: Some(order.previous_hash.clone()),
         ..new(state, context, why, action, running(context))?
     };
-    let work = prepared(state, &intervention, args.argument)?;
-    let intervention = started(state, context, intervention, work)?;
+    let work = work::prepared(state, &intervention, args.argument)?;
+    let intervention = work::started(state, context, intervention, work)?;
     state.upgrades.insert(upgrade.proposal, intervention.id);
     Ok(intervention)
 }
@@ -347,7 +343,10 @@ fn begin<M: Memory>(
         Action::Install { canister, .. } => {
             let argument = state.arguments.get(&intervention.id).unwrap_or_default();
             let argument = ByteBuf::from(argument);
-            (*canister, Some(prepared(state, &intervention, argument)?))
+            (
+                *canister,
+                Some(work::prepared(state, &intervention, argument)?),
+            )
         }
         Action::SetControllers { canister, .. } => (*canister, None),
     };
@@ -357,9 +356,9 @@ fn begin<M: Memory>(
         ..intervention
     };
     let intervention = match work {
-        Some(work) => started(state, context, intervention, work)?,
+        Some(work) => work::started(state, context, intervention, work)?,
         None => {
-            ordered(state, context, &intervention, SET_CONTROLLERS)?;
+            work::ordered(state, context, &intervention, SET_CONTROLLERS)?;
             intervention
         }
     };
@@ -416,183 +415,6 @@ fn set_keepers<M: Memory>(
         uploads::left(state, &new.keepers, *keeper)?;
     }
     Ok(intervention)
-}
-
-/// Records that an installation begins, and has it carried out.
-fn started<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    intervention: Intervention,
-    work: Prepared,
-) -> Result<Intervention, Error> {
-    ordered(state, context, &intervention, INSTALL)?;
-    state.works.begin(intervention.id, work);
-    Ok(intervention)
-}
-
-/// Records that it begins, and has it carried out, by whoever comes first: who asked for it, or the timer.
-fn ordered<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    intervention: &Intervention,
-    kind: u16,
-) -> Result<(), Error> {
-    let changes = vec![change(intervention)?];
-    let argument = works::operation(intervention.id);
-    let operation = state.pending.record(context.time_ns, kind, argument)?;
-    let recorded = state.record(context, STARTED, context.caller, changes);
-    if recorded.is_err() {
-        state.pending.cancel(operation)?;
-    }
-    recorded?;
-    state.active.insert(intervention.id, ());
-    Ok(())
-}
-
-/// The work of an installation, not begun.
-fn prepared<M: Memory>(
-    state: &State<M>,
-    intervention: &Intervention,
-    argument: ByteBuf,
-) -> Result<Prepared, Error> {
-    let Action::Install {
-        canister,
-        module_hash,
-        health,
-        ..
-    } = &intervention.action
-    else {
-        return Err(internal(DAMAGED));
-    };
-    let hash = modules::module_hash(module_hash)?;
-    let of = Of(uploads::of(intervention));
-    works::prepared(Plan {
-        canister: *canister,
-        module_hash: module_hash.clone(),
-        chunks: state.modules.get(of, &hash)?.chunks,
-        argument,
-        previous: intervention.replaced.clone(),
-        keep_memory: false,
-        health: health.clone(),
-        controllers: None,
-        // What is installed so answers nobody until it is told to.
-        confirms: (*health != HealthCheck::Maintenance).then_some(true),
-    })
-}
-
-/// The next step of an installation, with the canister that it is about; none if it does not run.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn next<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    id: u64,
-) -> Result<Option<(Principal, Step)>, Error> {
-    if !state.works.contains(id) {
-        return Ok(None);
-    }
-    let of = uploads::of(&get(state, id)?);
-    let modules = &state.modules;
-    let chunk = |hash: &modules::ModuleHash, index| modules.chunk(Of(of), hash, index);
-    match state.works.next(context.time_ns, id, chunk)? {
-        None => Ok(None),
-        Some(Next::Take(canister, step)) => Ok(Some((canister, step))),
-        Some(Next::Over(work, how)) => {
-            let replaced = work.before().cloned();
-            ended(state, context, id, replaced, work.message(), how).map(|()| None)
-        }
-    }
-}
-
-/// Takes in the answer to the step that is under way. How it goes on; [`Going::Ended`] is recorded.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn answered<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    id: u64,
-    answer: Answer,
-) -> Result<Going, Error> {
-    let (going, work) = state.works.answered(id, answer)?;
-    if let Going::Ended(how) = going {
-        let replaced = work.before().cloned();
-        ended(state, context, id, replaced, work.message(), how)?;
-    }
-    Ok(going)
-}
-
-/// The canister whose controllers an intervention sets, and who they are; none if it does not run.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn controllers<M: Memory>(
-    state: &State<M>,
-    id: u64,
-) -> Result<Option<(Principal, Vec<Principal>)>, Error> {
-    let intervention = get(state, id)?;
-    Ok(match (intervention.state, intervention.action) {
-        (
-            InterventionState::Running { .. },
-            Action::SetControllers {
-                canister,
-                controllers,
-            },
-        ) => Some((canister, controllers)),
-        _ => None,
-    })
-}
-
-/// Takes in what came of setting them, at the attempt of this number. Whether it is over: what may not have been done is done again, and
-/// what surely was not, [`MAX_RETRIES`] times.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn controllers_set<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    id: u64,
-    attempt: u32,
-    answer: Result<(), CallError>,
-) -> Result<bool, Error> {
-    let refused = Ended::Refused(Failure::NotControlled);
-    let (how, message) = match answer {
-        Ok(()) => (Ended::Live, None),
-        Err(CallError::Rejected { message, .. }) => (refused, Some(message)),
-        Err(failed) if !failed.may_have_run() && attempt > MAX_RETRIES => {
-            (refused, Some(failed.to_string()))
-        }
-        Err(_) => return Ok(false),
-    };
-    ended(state, context, id, None, message.as_deref(), how)?;
-    Ok(true)
-}
-
-/// Records how an intervention ended.
-fn ended<M: Memory>(
-    state: &mut State<M>,
-    context: &Context,
-    id: u64,
-    replaced: Option<ByteBuf>,
-    message: Option<&str>,
-    how: Ended,
-) -> Result<(), Error> {
-    let intervention = Intervention {
-        replaced,
-        state: InterventionState::Ended {
-            at_ns: context.time_ns,
-            how,
-        },
-        ..get(state, id)?
-    };
-    let changes = vec![change(&intervention)?];
-    state.record(context, ENDED, state.own, changes)?;
-    state.works.end(id);
-    if let Some(message) = message {
-        state.messages.insert(id, message.to_owned());
-    }
-    closed(state, &intervention)
 }
 
 /// Forgets what was kept for an intervention that is over, besides its record.

@@ -13,9 +13,9 @@ use indus_api::{
         InitArgs,
     },
 };
-use indus_kit::{Context, arguments, text::invalid};
+use indus_kit::{Context, decisions, text::invalid};
 
-use crate::state::{CONFIGURED, IN_FORCE, State, conflict};
+use crate::state::{CONFIGURED, IN_FORCE, State};
 
 /// Most claims a day that can be configured.
 const MAX_DAILY_CLAIMS: u32 = 1_000;
@@ -47,23 +47,19 @@ pub(crate) fn daily_claims(configuration: &Configuration) -> u32 {
 /// Whether a decision was applied, for who may have one applied.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] to anonymous callers; [`Error::Conflict`] for one that is older than the one in force.
+/// Those of [`decisions::is_applied`].
 pub fn is_applied<M: Memory>(
     state: &State<M>,
     context: &Context,
     proposal: u64,
 ) -> Result<bool, Error> {
-    context.authenticated()?;
-    match state.in_force()?.decision {
-        Some(last) if last > proposal => Err(conflict("a later decision is in force")),
-        last => Ok(last == Some(proposal)),
-    }
+    decisions::is_applied(context, state.in_force()?.decision, proposal)
 }
 
 /// Applies what the registry said of a decision. Repeatable.
 ///
 /// # Errors
-/// Those of [`is_applied`]; [`Error::Invalid`] for one that is another's, or that can't be.
+/// Those of [`is_applied`] and [`decisions::configuration`]; [`Error::Invalid`] for what can't be.
 pub fn apply<M: Memory>(
     state: &mut State<M>,
     context: &Context,
@@ -73,11 +69,7 @@ pub fn apply<M: Memory>(
     if is_applied(state, context, proposal)? {
         return Ok(());
     }
-    if decision.proposal != proposal || decision.canister != state.own {
-        return Err(invalid("proposal", "must be about this canister"));
-    }
-    let configuration = arguments::decode(&decision.configuration)
-        .map_err(|_| invalid("configuration", "must be a configuration of this canister"))?;
+    let configuration = decisions::configuration(state.own, proposal, decision)?;
     check(&configuration)?;
     let in_force = InForce {
         configuration,

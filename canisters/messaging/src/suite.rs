@@ -9,10 +9,11 @@
 //! state that it finds.
 
 use candid::Principal;
-use indus_api::{Error, Subject, decision::Decision};
+use indus_api::{Error, Subject};
 use indus_kit::{
     Context,
     calls::{CallError, Canister as _, ask, random},
+    decisions,
     guard::{Guard, Guards},
     shell,
     subjects::{Subjects as _, cache},
@@ -23,7 +24,6 @@ use crate::{Messaging, SUBJECTS, configuration, conversations::Holders};
 
 /// How identity is called in errors.
 pub(crate) const IDENTITY: &str = "identity";
-const REGISTRY: &str = "registry";
 /// Most questions about keys, and about decisions, at once: half of what the system's queue between two canisters holds.
 const MAX_QUESTIONS: usize = 250;
 /// Most of them for one caller.
@@ -99,10 +99,7 @@ pub(crate) async fn apply_decision(proposal: u64) -> Result<(), Error> {
         return Ok(());
     };
     let open = question()?;
-    let decision: Result<Decision, Error> =
-        ask::<Messaging, _>(registry, "get_decision", &proposal)
-            .await
-            .map_err(|failed| failed.of(REGISTRY))?;
+    let decision = decisions::pull::<Messaging>(registry, proposal).await;
     drop(open);
     let decision = decision?;
     shell::update(|state: &mut Messaging, context| {

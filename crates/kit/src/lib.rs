@@ -6,6 +6,7 @@ pub mod calls;
 pub mod certified;
 pub mod codes;
 pub mod context;
+pub mod decisions;
 pub mod encoding;
 pub mod endpoints;
 pub mod fingerprints;

@@ -98,8 +98,21 @@ impl<M: Memory> RateLimits<M> {
         organisation: Option<u64>,
         tokens: u32,
     ) -> Result<(), Error> {
-        let now_ns = context.time_ns;
-        let person = person(context.caller);
+        self.take_of(context.caller, context.time_ns, organisation, tokens)
+    }
+
+    /// The same from the bucket of `whom`: a person's, with whichever of their keys they call.
+    ///
+    /// # Errors
+    /// Those of [`take`](Self::take).
+    pub fn take_of(
+        &mut self,
+        whom: Principal,
+        now_ns: u64,
+        organisation: Option<u64>,
+        tokens: u32,
+    ) -> Result<(), Error> {
+        let person = person(whom);
         let person_full = self.taken(&person, self.person, now_ns, tokens);
         let organisation = organisation.map(|id| {
             let owner = self::organisation(id);

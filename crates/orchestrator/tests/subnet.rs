@@ -384,7 +384,7 @@ fn without_trouble_it_ends_as_the_module_deserves() {
                 let was = subnet.code.clone();
                 let (ended, work) = carried(&mut subnet, Work::new(plan(health)));
                 assert_eq!(ended, expected, "{temper:?}");
-                assert_eq!(work.message().is_some(), ended != Ended::Live);
+                assert_eq!(work.said().is_some(), ended != Ended::Live);
                 assert_eq!(work.before(), was.map(|was| was.module).as_ref());
                 assert!(subnet.snapshots.is_empty() && subnet.chunks.is_empty());
                 assert_eq!(subnet.running, Running::Running);
@@ -485,7 +485,7 @@ fn what_never_leaves_maintenance_is_put_back() {
         waits, 2,
         "it is asked three times, with a while between them"
     );
-    assert!(work.message().unwrap().contains("has not"));
+    assert!(work.said().unwrap().contains("has not"));
     assert_eq!(subnet.code.unwrap().module, hash(1));
 }
 
@@ -511,7 +511,7 @@ fn what_is_long_is_cut() {
     work.answered(Answer::Changes(Changes { total: 0, ours: 0 }));
     work.next(subnet.now_ns, chunk).unwrap();
     work.answered(Answer::Rejected("پ".repeat(50_000)));
-    assert_eq!(work.message().unwrap(), "پ".repeat(100));
+    assert_eq!(work.said().unwrap(), "پ".repeat(100));
 }
 
 #[test]
@@ -631,7 +631,7 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
         let trouble = [1, 5, 20, 45][random.random_range(0..4)];
         let mut subnet = subnet(seed, temper, before, trouble);
         let parks = random.random_bool(0.3);
-        let (ended, _) = carried_between(
+        let (ended, work) = carried_between(
             &mut subnet,
             Work::new(plan(health.clone())),
             |subnet, work| {
@@ -675,8 +675,11 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
                 // What was there is there, or can be put back by hand.
                 let module = subnet.code.as_ref().map(|code| code.module.clone());
                 let is_there = module == before.map(hash);
-                let kept = before.is_none() || !subnet.snapshots.is_empty();
-                assert!(is_there || kept, "{about}");
+                // Whoever does that is told by which snapshot.
+                let said = work.said().expect(&about);
+                let named = |(one, _): &(Snapshot, Code)| said.contains(&hex::encode(&one.id));
+                let kept = before.is_none() || subnet.snapshots.iter().any(named);
+                assert!(is_there || kept, "{about}: {said}");
             }
         }
         // Tidying up is tried for a while, not for ever.

@@ -4,6 +4,7 @@
 //! never changed. A new layout is recorded once: `RECORD_LAYOUT=1 cargo test --release -p CANISTER`.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     io::{Read as _, Write as _},
     path::PathBuf,
@@ -11,9 +12,40 @@ use std::{
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use ic_stable_structures::Memory;
-use serde::{Serialize, de::DeserializeOwned};
+use indus_kit::Kit;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 const PAGE: usize = 65_536;
+
+/// What every recorded canister says; besides it, each says what it alone knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basics {
+    /// In hexadecimal digits.
+    pub certified_root: String,
+    /// Blocks of the audit log.
+    pub blocks: u64,
+    /// Records of each collection.
+    pub records: BTreeMap<String, u64>,
+    /// When it was recorded.
+    pub time_ns: u64,
+}
+
+impl Basics {
+    /// What this one says.
+    #[must_use]
+    pub fn of<M: Memory>(kit: &Kit<M>, time_ns: u64) -> Self {
+        let certified = &kit.certified;
+        let records = certified.collections().iter();
+        Self {
+            certified_root: hex::encode(certified.root_hash()),
+            blocks: certified.log_len(),
+            records: records
+                .map(|one| (one.spec().name.to_owned(), one.len()))
+                .collect(),
+            time_ns,
+        }
+    }
+}
 
 /// The layouts of one canister.
 #[derive(Clone, Debug)]

@@ -7,10 +7,13 @@
 //! It is the root subnet of its network, so there is no delegation, and it may speak for any canister. Trees and encoding are
 //! those of `ic-certification` and `serde_cbor`: nothing of a certificate comes from the code under test.
 
+mod audit;
+mod interface;
 mod layouts;
 mod log;
 
-pub use layouts::Layouts;
+pub use interface::updates;
+pub use layouts::{Basics, Layouts};
 pub use log::LongLog;
 
 use candid::Principal;

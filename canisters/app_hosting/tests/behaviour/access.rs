@@ -1,9 +1,9 @@
 //! Who may call what: each update of the interface, by everybody who might.
 
 use app_hosting::configuration;
-use candid_parser::utils::CandidSource;
 use indus_api::{Error, Subject, decision::Decision, hosting::Configuration};
 use serde_bytes::ByteBuf;
+use testnet::updates;
 
 use crate::{
     releases::{approver, proposal},
@@ -49,9 +49,6 @@ const TABLE: &[(&str, [bool; 6])] = &[
     // the organisation's
     ("withdraw_release", [false, false, false, true, false, true]),
 ];
-
-/// Updates that all canisters have, which the kit answers and tests.
-const OF_THE_KIT: &[&str] = &["confirm_upgrade", "icrc21_canister_call_consent_message"];
 
 /// Calls a method in a state in which whoever may, succeeds.
 fn call(method: &str, subject: &Subject) -> Result<(), Error> {
@@ -127,16 +124,6 @@ fn each_method_is_for_those_whom_it_is_for() {
 
 #[test]
 fn each_update_of_the_interface_has_a_row() {
-    let did = app_hosting::candid_interface();
-    let (types, service) = CandidSource::Text(&did).load().unwrap();
-    let service = types.as_service(&service.unwrap()).unwrap().to_vec();
-    let mut updates: Vec<String> = service
-        .into_iter()
-        .filter(|(_, method)| types.as_func(method).unwrap().modes.is_empty())
-        .map(|(name, _)| name)
-        .filter(|name| !OF_THE_KIT.contains(&name.as_str()))
-        .collect();
-    updates.sort_unstable();
     let rows: Vec<_> = TABLE.iter().map(|(method, _)| *method).collect();
-    assert_eq!(updates, rows);
+    assert_eq!(updates(&app_hosting::candid_interface()), rows);
 }

@@ -1,6 +1,6 @@
 //! Every layout that was released opens, says what it said then, and goes on: with a release that is under way, too.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use app_hosting::{
     care::{self, Said},
@@ -9,7 +9,7 @@ use app_hosting::{
 use ic_stable_structures::VectorMemory;
 use indus_api::hosting::{Ended, ReleaseState};
 use serde::{Deserialize, Serialize};
-use testnet::Layouts;
+use testnet::{Basics, Layouts};
 
 use crate::{
     releases::{approver, hash, proposal},
@@ -22,11 +22,8 @@ const TWO: &[u8] = b"the second module";
 /// What a recorded app_hosting says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Facts {
-    certified_root: String,
-    blocks: u64,
-    /// Records of each collection.
-    records: BTreeMap<String, u64>,
-    time_ns: u64,
+    #[serde(flatten)]
+    basics: Basics,
     /// Canisters of the apps 1 and 2, slots that are taken, and releases that are live.
     canisters: Vec<(String, Option<u64>)>,
     slots: [u32; 2],
@@ -39,15 +36,9 @@ fn layouts() -> Layouts {
 }
 
 fn facts(s: &Setting) -> Facts {
-    let certified = &s.state.kit.certified;
-    let records = certified.collections().iter();
-    let records = records.map(|one| (one.spec().name.to_owned(), one.len()));
     let canisters = [1, 2].into_iter().flat_map(|app| s.canisters(app));
     Facts {
-        certified_root: hex::encode(certified.root_hash()),
-        blocks: certified.log_len(),
-        records: records.collect(),
-        time_ns: s.time_ns,
+        basics: Basics::of(&s.state.kit, s.time_ns),
         canisters: canisters
             .map(|one| (one.canister.to_text(), one.release))
             .collect(),
@@ -100,7 +91,7 @@ fn every_released_layout_opens_and_goes_on() {
         let mut s = Setting::new();
         s.memory = VectorMemory::default();
         let recorded: Facts = layouts().load(layout, &s.memory);
-        s.time_ns = recorded.time_ns;
+        s.time_ns = recorded.basics.time_ns;
         s.reopen();
         assert_eq!(facts(&s), recorded, "layout {layout}");
 

@@ -1,7 +1,7 @@
 //! Releases: who agrees to them, what is kept for them, how they end. What the subnet answers to their steps is in the orchestrator's own
 //! tests; here it is the shortest way to each end.
 
-use app_hosting::releases;
+use app_hosting::{releases, uploads};
 use candid::Principal;
 use indus_api::{
     Error,
@@ -58,7 +58,7 @@ impl Setting {
             chunk: ByteBuf::from(chunk),
         };
         self.update(subject, |state, context| {
-            releases::upload(state, context, subject, args)
+            uploads::upload(state, context, subject, args)
         })
     }
 
@@ -140,7 +140,7 @@ impl Setting {
             chunk: ByteBuf::from(TWO),
         };
         self.update(&founder(1), |state, context| {
-            releases::upload_for_upgrade(state, context, &decided, chunk)
+            uploads::upload_for_upgrade(state, context, &decided, chunk)
         })
         .unwrap();
         let args = CarryOutArgs {
@@ -483,7 +483,7 @@ fn a_module_comes_in_order_and_has_its_hash() {
             of,
             module_hash: hash(module),
         };
-        releases::module(&s.state, &args)
+        uploads::get(&s.state, &args)
     };
     assert!(known(b"something else").unwrap().complete);
     assert_eq!(refusal(known(ONE)), "no module");
@@ -655,7 +655,7 @@ fn what_the_governors_decided_is_carried_out_once_and_exactly_so() {
     let governor = founder(1);
     let upload = |s: &mut Setting, who: u8, args| {
         s.update(&founder(who), |state, context| {
-            releases::upload_for_upgrade(state, context, &decided, args)
+            uploads::upload_for_upgrade(state, context, &decided, args)
         })
     };
     assert_eq!(refusal(upload(&mut s, 3, chunk(TWO))), "unauthorized");

@@ -1,7 +1,7 @@
 //! An app_hosting in a plain memory, an identity and a license manager that say what they are told to, and a subnet that creates
 //! canisters.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use app_hosting::{
     State, apps,
@@ -16,11 +16,10 @@ use indus_api::{
         HostedCanister, HostedCanisterRecord, InitArgs, ListCanistersArgs, RELEASES, Release,
         ReleaseRecord, app_key, canister_key, release_key,
     },
-    icrc3::GetBlocksArgs,
     registry::DataClass,
 };
 use indus_kit::Context;
-use indus_verify::{Audit, RootKey, Time, TimeBound, VerifiedWitness, Verifier};
+use indus_verify::VerifiedWitness;
 use testnet::Subnet;
 
 const SUBNET: Subnet = Subnet::new(1);
@@ -249,20 +248,7 @@ impl Setting {
 
     /// Replays the whole log against what is certified.
     pub(crate) fn audit(&self) {
-        let certified = &self.state.kit.certified;
-        let mut audit = Audit::default();
-        let size = certified.log_len();
-        while audit.size() < size {
-            let range = GetBlocksArgs {
-                start: audit.size().into(),
-                length: 1_000_u64.into(),
-            };
-            let page = certified.blocks(&[range]).unwrap();
-            let page = candid::encode_one(page).unwrap();
-            audit.page(&page, size).unwrap();
-        }
-        let head = self.verified(&certified.witness_of_head().unwrap());
-        assert_eq!(audit.check(&head).unwrap().size, size);
+        SUBNET.audit(own(), &self.state.kit, self.time_ns);
     }
 
     pub(crate) fn certified<R: candid::CandidType + serde::de::DeserializeOwned>(
@@ -277,16 +263,7 @@ impl Setting {
     }
 
     fn verified(&self, witness: &[u8]) -> VerifiedWitness {
-        let root_key = RootKey::from_der(&SUBNET.root_key_der()).unwrap();
-        let root_hash = self.state.kit.certified.root_hash();
-        let certificate = SUBNET.certificate(own(), root_hash, self.time_ns);
-        let now = Time::from_nanos(self.time_ns);
-        let bound = TimeBound::within(Duration::from_secs(1));
-        Verifier::new(root_key)
-            .certificate(&certificate, own(), now, bound)
-            .unwrap()
-            .witness(witness)
-            .unwrap()
+        SUBNET.verified(own(), &self.state.kit, self.time_ns, witness)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Who may call what: each update of the interface, by everybody who might.
 
 use candid::Principal;
-use candid_parser::utils::CandidSource;
 use identity::{messaging_keys, subjects};
 use indus_api::{
     Error,
@@ -9,6 +8,7 @@ use indus_api::{
     identity::{CREDENTIAL_ISSUER, Configuration},
 };
 use serde_bytes::ByteBuf;
+use testnet::updates;
 
 use crate::setting::{
     CLERK_KEY, DAY, FOREIGN_OFFICIAL, NEW_KEY, OFFICIAL, Officials, SECOND_OFFICIAL, administrator,
@@ -130,9 +130,6 @@ const TABLE: &[(&str, [bool; 8])] = &[
         [false, false, false, false, false, false, true, false],
     ),
 ];
-
-/// Updates that all canisters have, which the kit answers and tests.
-const OF_THE_KIT: &[&str] = &["confirm_upgrade", "icrc21_canister_call_consent_message"];
 
 fn caller(n: usize) -> Principal {
     match CALLERS[n] {
@@ -258,18 +255,8 @@ fn call(method: &str, caller: Principal) -> Result<(), Error> {
 
 #[test]
 fn each_update_of_the_interface_has_a_row() {
-    let did = identity::candid_interface();
-    let (types, service) = CandidSource::Text(&did).load().unwrap();
-    let service = types.as_service(&service.unwrap()).unwrap().to_vec();
-    let mut updates: Vec<String> = service
-        .into_iter()
-        .filter(|(_, method)| types.as_func(method).unwrap().modes.is_empty())
-        .map(|(name, _)| name)
-        .filter(|name| !OF_THE_KIT.contains(&name.as_str()))
-        .collect();
-    updates.sort_unstable();
     let rows: Vec<_> = TABLE.iter().map(|(method, _)| *method).collect();
-    assert_eq!(updates, rows);
+    assert_eq!(updates(&identity::candid_interface()), rows);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Every layout that was released opens, says what it said then, and goes on.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use identity::{State, messaging_keys, state::LAYOUT};
 use indus_api::identity::{DEFAULT_RECOVERY_DELAY_NS, RecoveryEnd};
 use indus_api::signatures::SIGNATURES;
 use serde::{Deserialize, Serialize};
-use testnet::Layouts;
+use testnet::{Basics, Layouts};
 
 use crate::{
     setting::{
@@ -19,13 +19,10 @@ use crate::{
 /// What a recorded identity says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Facts {
-    certified_root: String,
-    blocks: u64,
-    /// Records of each collection.
-    records: BTreeMap<String, u64>,
+    #[serde(flatten)]
+    basics: Basics,
     /// The clerk of [`example`].
     clerk: String,
-    time_ns: u64,
 }
 
 fn layouts() -> Layouts {
@@ -33,15 +30,9 @@ fn layouts() -> Layouts {
 }
 
 fn facts(setting: &Setting, clerk: String) -> Facts {
-    let certified = &setting.state.kit.certified;
-    let records = certified.collections().iter();
-    let records = records.map(|one| (one.spec().name.to_owned(), one.len()));
     Facts {
-        certified_root: hex::encode(certified.root_hash()),
-        blocks: certified.log_len(),
-        records: records.collect(),
+        basics: Basics::of(&setting.state.kit, setting.time_ns),
         clerk,
-        time_ns: setting.time_ns,
     }
 }
 
@@ -79,15 +70,20 @@ fn every_released_layout_opens_and_goes_on() {
         let mut s = Setting::new();
         s.memory = SparseMemory::default();
         let expected: Facts = layouts().load(layout, &s.memory);
-        s.time_ns = expected.time_ns;
+        s.time_ns = expected.basics.time_ns;
         s.state = State::open(s.memory.clone(), own()).unwrap();
         let mut found = facts(&s, expected.clerk.clone());
         if layout < LAYOUT {
             // What has been added since is there, and empty.
-            found.certified_root.clone_from(&expected.certified_root);
             found
+                .basics
+                .certified_root
+                .clone_from(&expected.basics.certified_root);
+            let known = &expected.basics.records;
+            found
+                .basics
                 .records
-                .retain(|name, records| expected.records.contains_key(name) || *records > 0);
+                .retain(|name, records| known.contains_key(name) || *records > 0);
         }
         assert_eq!(found, expected, "layout {layout}");
         s.state.randomness.seed([8; 32]);

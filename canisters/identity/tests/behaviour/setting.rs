@@ -1,6 +1,6 @@
 //! An identity canister in a plain memory, a registry that says what it is told to, and people who call.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use candid::Principal;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -16,7 +16,6 @@ use indus_api::{
     registry::{OrganisationKind, OrganisationStatus, Standing},
 };
 use indus_kit::Context;
-use indus_verify::{RootKey, Time, TimeBound, Verifier};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 use testnet::Subnet;
@@ -451,33 +450,7 @@ impl Setting {
 
     /// Replays the whole log against what is certified.
     pub(crate) fn audit(&self) {
-        let certified = &self.state.kit.certified;
-        let mut audit = indus_verify::Audit::default();
-        let size = certified.log_len();
-        while audit.size() < size {
-            let range = indus_api::icrc3::GetBlocksArgs {
-                start: audit.size().into(),
-                length: 1_000_u64.into(),
-            };
-            let page = certified.blocks(&[range]).unwrap();
-            audit
-                .page(&candid::encode_one(page).unwrap(), size)
-                .unwrap();
-        }
-        let root_key = RootKey::from_der(&SUBNET.root_key_der()).unwrap();
-        let certificate = SUBNET.certificate(own(), certified.root_hash(), self.time_ns);
-        let now = Time::from_nanos(self.time_ns);
-        let head = Verifier::new(root_key)
-            .certificate(
-                &certificate,
-                own(),
-                now,
-                TimeBound::within(Duration::from_secs(1)),
-            )
-            .unwrap()
-            .witness(&certified.witness_of_head().unwrap())
-            .unwrap();
-        assert_eq!(audit.check(&head).unwrap().size, size);
+        SUBNET.audit(own(), &self.state.kit, self.time_ns);
     }
 }
 

@@ -11,19 +11,15 @@ use license_manager::{State, configuration, seats, step};
 use serde_bytes::ByteBuf;
 
 use crate::setting::{
-    DAY, HOLDER, QUEUE, SECOND, STRANGER, Setting, conflict, invalid_field, limit, small,
+    DAY, HOLDER, QUEUE, SECOND, STRANGER, Setting, conflict, invalid_field, limit, own, small,
 };
 
 const TEN_YEARS: u64 = 3_650 * DAY;
 
-fn this() -> Principal {
-    Principal::from_slice(&[3, 1, 1])
-}
-
 fn decision(proposal: u64, configuration: &Configuration) -> Decision {
     Decision {
         proposal,
-        canister: this(),
+        canister: own(),
         configuration: ByteBuf::from(candid::encode_one(configuration).unwrap()),
         executed_at_ns: 0,
     }
@@ -31,7 +27,7 @@ fn decision(proposal: u64, configuration: &Configuration) -> Decision {
 
 fn apply(s: &mut Setting, id: u64, decision: &Decision) -> Result<(), Error> {
     s.call(STRANGER, |state, context, _| {
-        configuration::apply(state, context, this(), id, decision)
+        configuration::apply(state, context, own(), id, decision)
     })
 }
 
@@ -41,8 +37,8 @@ fn refused(change: impl FnOnce(&mut Configuration)) -> String {
     let mut s = Setting::new();
     let refused = apply(&mut s, 1, &decision(1, &configuration));
     let args = InitArgs {
-        identity: this(),
-        registry: this(),
+        identity: own(),
+        registry: own(),
         configuration: Some(configuration),
     };
     let context = s.context(STRANGER);
@@ -64,7 +60,7 @@ fn decisions_are_applied_once_in_their_order() {
     apply(&mut s, 2, &second).unwrap();
     assert_eq!(s.blocks(), blocks);
     let older = apply(&mut s, 1, &decision(1, &small()));
-    assert_eq!(conflict(older), "decision 2 was applied already");
+    assert_eq!(conflict(older), "decision 2 was applied");
     apply(&mut s, 7, &decision(7, &small())).unwrap();
     assert_eq!(s.audit().last().unwrap(), step::CONFIGURED);
     s.reopen();
@@ -79,8 +75,7 @@ fn a_decision_for_another_canister_or_of_another_proposal_is_refused() {
         canister: Principal::from_slice(&[4, 1, 1]),
         ..decision(1, &small())
     };
-    let needs = crate::setting::needs(apply(&mut s, 1, &other));
-    assert_eq!(needs, "a decision about this canister");
+    assert_eq!(invalid_field(apply(&mut s, 1, &other)), "proposal");
     let another = decision(2, &small());
     assert_eq!(invalid_field(apply(&mut s, 1, &another)), "proposal");
     let broken = Decision {
@@ -153,8 +148,8 @@ fn check(set: impl Fn(&mut Configuration), good: bool, field: &str) {
 fn an_installation_names_the_canisters_that_it_asks() {
     let s = Setting::new();
     for (field, identity, registry) in [
-        ("identity", Principal::anonymous(), this()),
-        ("registry", this(), Principal::management_canister()),
+        ("identity", Principal::anonymous(), own()),
+        ("registry", own(), Principal::management_canister()),
     ] {
         let args = InitArgs {
             identity,

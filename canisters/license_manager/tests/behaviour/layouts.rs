@@ -1,39 +1,16 @@
 //! Every layout that was released opens, says what it said then, and goes on.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use ic_stable_structures::VectorMemory;
 use indus_api::licences::SeatState;
 use license_manager::{State, seats, state::LAYOUT};
-use serde::{Deserialize, Serialize};
-use testnet::Layouts;
+use testnet::{Basics, Layouts};
 
 use crate::setting::{APPLICANT, DAY, HOLDER, QUEUE, REVIEW, STRANGER, Setting, person};
 
-/// What a recorded license manager says.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Facts {
-    certified_root: String,
-    blocks: u64,
-    /// Records of each collection.
-    records: BTreeMap<String, u64>,
-    time_ns: u64,
-}
-
 fn layouts() -> Layouts {
     Layouts::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/released"))
-}
-
-fn facts(setting: &Setting) -> Facts {
-    let certified = &setting.state.kit.certified;
-    let records = certified.collections().iter();
-    let records = records.map(|one| (one.spec().name.to_owned(), one.len()));
-    Facts {
-        certified_root: hex::encode(certified.root_hash()),
-        blocks: certified.log_len(),
-        records: records.collect(),
-        time_ns: setting.time_ns,
-    }
 }
 
 /// A closed round with a seat that is in use, one that waits to be claimed, and somebody who waits; and an open round with an
@@ -54,16 +31,20 @@ fn example() -> Setting {
 fn every_released_layout_opens_and_goes_on() {
     layouts().record(LAYOUT, || {
         let s = example();
-        let facts = facts(&s);
-        (s.memory.clone(), facts)
+        let basics = Basics::of(&s.state.kit, s.time_ns);
+        (s.memory.clone(), basics)
     });
     for layout in 1..=LAYOUT {
         let mut s = Setting::new();
         s.memory = VectorMemory::default();
-        let expected: Facts = layouts().load(layout, &s.memory);
+        let expected: Basics = layouts().load(layout, &s.memory);
         s.time_ns = expected.time_ns;
         s.state = State::open(s.memory.clone()).unwrap();
-        assert_eq!(facts(&s), expected, "layout {layout}");
+        assert_eq!(
+            Basics::of(&s.state.kit, s.time_ns),
+            expected,
+            "layout {layout}"
+        );
         s.state.seed([8; 32]);
 
         let held = seats::get(&s.state, 1).unwrap();

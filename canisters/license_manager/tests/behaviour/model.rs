@@ -22,7 +22,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_bytes::ByteBuf;
 
 use crate::setting::{
-    COLLEAGUE, DAY, Directory, OFFICE, OTHER_REVIEW, QUEUE, REVIEW, Setting, person, small,
+    COLLEAGUE, DAY, Directory, OFFICE, OTHER_REVIEW, QUEUE, REVIEW, Setting, own, person, small,
 };
 
 const OTHER: QueueKey = QueueKey {
@@ -427,16 +427,15 @@ fn make(s: &mut Setting, call: Call, now: &Records) {
         Call::Configure { seats } => {
             let mut changed = small();
             changed.quotas[0].seats = seats;
-            let this = candid::Principal::from_slice(&[3, 1, 1]);
             let id = s.state.settings().decision + 1;
             let decision = Decision {
                 proposal: id,
-                canister: this,
+                canister: own(),
                 configuration: ByteBuf::from(candid::encode_one(changed).unwrap()),
                 executed_at_ns: 0,
             };
             s.call(OFFICE, |state, context, _| {
-                configuration::apply(state, context, this, id, &decision)
+                configuration::apply(state, context, own(), id, &decision)
             })
             .err()
         }

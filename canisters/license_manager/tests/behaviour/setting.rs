@@ -4,16 +4,15 @@ use candid::Principal;
 use ic_stable_structures::VectorMemory;
 use indus_api::{
     Error, Subject,
-    icrc3::GetBlocksArgs,
     licences::{
         Application, ApplyArgs, Audience, Configuration, InitArgs, Limits, OFFICER, OpenRoundArgs,
         Periods, QueueKey, Quota, REVIEWER, ReviewArgs, Round, Seat, SeatArgs, Sector,
     },
 };
 use indus_kit::{Context, subjects::Subjects, timers::Progress};
-use indus_verify::Audit;
-use license_manager::{State, applications, grants, reviews, rounds, seats, state::DEFINITION};
+use license_manager::{State, applications, grants, reviews, rounds, seats};
 use serde_bytes::ByteBuf;
+use testnet::Subnet;
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const DAY: u64 = 24 * 60 * 60 * SECOND;
@@ -35,6 +34,11 @@ pub(crate) const QUEUE: QueueKey = QueueKey {
     audience: Audience::Startups,
     sector: Sector::Health,
 };
+
+/// The canister itself.
+pub(crate) fn own() -> Principal {
+    Principal::from_slice(&[3, 1, 1])
+}
 
 pub(crate) fn caller(n: u8) -> Principal {
     if n == ANONYMOUS {
@@ -321,31 +325,9 @@ impl Setting {
         self.claim(HOLDER, seat).expect("claimed")
     }
 
-    /// Replays the whole log: it must give the root of every collection. Returns the types of the blocks.
+    /// Replays the whole log against what is certified. Returns the types of the blocks.
     pub(crate) fn audit(&self) -> Vec<String> {
-        let certified = &self.state.kit.certified;
-        let mut audit = Audit::default();
-        let mut kinds = Vec::new();
-        while audit.size() < certified.log_len() {
-            let range = GetBlocksArgs {
-                start: audit.size().into(),
-                length: 100_u64.into(),
-            };
-            let page = candid::encode_one(certified.blocks(&[range]).expect("blocks"));
-            let blocks = audit
-                .page(&page.expect("Candid"), certified.log_len())
-                .expect("a page that follows");
-            kinds.extend(blocks.into_iter().map(|block| block.block_type));
-        }
-        for (spec, collection) in DEFINITION.collections.iter().zip(certified.collections()) {
-            assert_eq!(
-                audit.collections().root(spec.name),
-                collection.root_hash(),
-                "{}",
-                spec.name
-            );
-        }
-        kinds
+        Subnet::new(1).audit(own(), &self.state.kit, self.time_ns)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Who may call what: each update of the interface, by everybody who might.
 
 use candid::Principal;
-use candid_parser::utils::CandidSource;
 use indus_api::{
     Error,
     lifeline::{ApproveArgs, ModuleOf, ProposeArgs, UploadArgs},
 };
 use lifeline::interventions;
 use serde_bytes::ByteBuf;
+use testnet::updates;
 
 use crate::setting::{
     ARGUMENT, ONE, Setting, TWO, hash, hosting, install, key, own, refusal, registry, set_keepers,
@@ -56,9 +56,6 @@ const TABLE: &[(&str, [bool; 8])] = &[
         [true, false, false, false, false, false, false, false],
     ),
 ];
-
-/// Updates that all canisters have, which the kit answers and tests.
-const OF_THE_KIT: &[&str] = &["confirm_upgrade", "icrc21_canister_call_consent_message"];
 
 /// Calls a method in a state in which whoever may, succeeds.
 fn call(method: &str, caller: Principal) -> Result<(), Error> {
@@ -131,22 +128,12 @@ fn each_method_is_for_those_whom_it_is_for() {
 
 #[test]
 fn each_update_of_the_interface_has_a_row() {
-    let did = lifeline::candid_interface();
-    let (types, service) = CandidSource::Text(&did).load().unwrap();
-    let service = types.as_service(&service.unwrap()).unwrap().to_vec();
-    let mut updates: Vec<String> = service
-        .into_iter()
-        .filter(|(_, method)| types.as_func(method).unwrap().modes.is_empty())
-        .map(|(name, _)| name)
-        .filter(|name| !OF_THE_KIT.contains(&name.as_str()))
-        .collect();
-    updates.sort_unstable();
     let mut rows: Vec<_> = TABLE
         .iter()
         .filter_map(|(method, _)| method.split(' ').next())
         .collect();
     rows.dedup();
-    assert_eq!(updates, rows);
+    assert_eq!(updates(&lifeline::candid_interface()), rows);
 }
 
 #[test]

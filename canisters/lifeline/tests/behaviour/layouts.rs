@@ -8,7 +8,7 @@ use indus_kit::Context;
 use indus_orchestrator::{Answer, step::Info};
 use lifeline::{interventions, state::LAYOUT};
 use serde::{Deserialize, Serialize};
-use testnet::Layouts;
+use testnet::{Basics, Layouts};
 
 use crate::setting::{
     ARGUMENT, ONE, Setting, TWO, hosting, install, key, registry, set_controllers, set_keepers,
@@ -18,11 +18,8 @@ use crate::setting::{
 /// What a recorded lifeline says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Facts {
-    certified_root: String,
-    blocks: u64,
-    /// Records of each collection.
-    records: BTreeMap<String, u64>,
-    time_ns: u64,
+    #[serde(flatten)]
+    basics: Basics,
     keepers: usize,
     /// Those that are over, in words.
     ended: BTreeMap<u64, String>,
@@ -37,9 +34,6 @@ fn layouts() -> Layouts {
 }
 
 fn facts(s: &Setting) -> Facts {
-    let certified = &s.state.kit.certified;
-    let records = certified.collections().iter();
-    let records = records.map(|one| (one.spec().name.to_owned(), one.len()));
     let ended = (1..=6).filter_map(|id| match s.get(id).state {
         InterventionState::Ended { how, .. } => Some((id, format!("{how:?}"))),
         _ => None,
@@ -49,10 +43,7 @@ fn facts(s: &Setting) -> Facts {
         time_ns: s.time_ns,
     };
     Facts {
-        certified_root: hex::encode(certified.root_hash()),
-        blocks: certified.log_len(),
-        records: records.collect(),
-        time_ns: s.time_ns,
+        basics: Basics::of(&s.state.kit, s.time_ns),
         keepers: s.keepers().keepers.len(),
         ended: ended.collect(),
         message: interventions::message(&s.state, &keeper, 2).unwrap(),
@@ -99,7 +90,7 @@ fn every_released_layout_opens_and_goes_on() {
         let mut s = Setting::new();
         s.memory = VectorMemory::default();
         let recorded: Facts = layouts().load(layout, &s.memory);
-        s.time_ns = recorded.time_ns;
+        s.time_ns = recorded.basics.time_ns;
         s.reopen();
         assert_eq!(facts(&s), recorded, "layout {layout}");
 

@@ -1,12 +1,9 @@
 //! A lifeline in a plain memory, with five keepers of whom three decide, and a subnet that answers its steps.
 
-use std::time::Duration;
-
 use candid::Principal;
 use ic_stable_structures::VectorMemory;
 use indus_api::{
     Error,
-    icrc3::GetBlocksArgs,
     lifeline::{
         Action, ApproveArgs, CarryOutArgs, Ended, HealthCheck, INTERVENTIONS, InitArgs,
         Intervention, InterventionRecord, KEEPERS, KEEPERS_KEY, Keepers, KeepersRecord, ModuleOf,
@@ -19,7 +16,7 @@ use indus_orchestrator::{
     Answer, Going, Step,
     step::{Changes, Running, Settings, Snapshot, Status},
 };
-use indus_verify::{Audit, RootKey, Time, TimeBound, VerifiedWitness, Verifier};
+use indus_verify::VerifiedWitness;
 use lifeline::{State, interventions, keepers, uploads};
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
@@ -392,20 +389,7 @@ impl Setting {
 
     /// Replays the whole log against what is certified.
     pub(crate) fn audit(&self) {
-        let certified = &self.state.kit.certified;
-        let mut audit = Audit::default();
-        let size = certified.log_len();
-        while audit.size() < size {
-            let range = GetBlocksArgs {
-                start: audit.size().into(),
-                length: 1_000_u64.into(),
-            };
-            let page = certified.blocks(&[range]).unwrap();
-            let page = candid::encode_one(page).unwrap();
-            audit.page(&page, size).unwrap();
-        }
-        let head = self.verified(&certified.witness_of_head().unwrap());
-        assert_eq!(audit.check(&head).unwrap().size, size);
+        SUBNET.audit(own(), &self.state.kit, self.time_ns);
     }
 
     fn certified<R: candid::CandidType + serde::de::DeserializeOwned>(
@@ -420,16 +404,7 @@ impl Setting {
     }
 
     fn verified(&self, witness: &[u8]) -> VerifiedWitness {
-        let root_key = RootKey::from_der(&SUBNET.root_key_der()).unwrap();
-        let root_hash = self.state.kit.certified.root_hash();
-        let certificate = SUBNET.certificate(own(), root_hash, self.time_ns);
-        let now = Time::from_nanos(self.time_ns);
-        let bound = TimeBound::within(Duration::from_secs(1));
-        Verifier::new(root_key)
-            .certificate(&certificate, own(), now, bound)
-            .unwrap()
-            .witness(witness)
-            .unwrap()
+        SUBNET.verified(own(), &self.state.kit, self.time_ns, witness)
     }
 }
 

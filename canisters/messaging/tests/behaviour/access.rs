@@ -1,6 +1,5 @@
 //! Who may call what: each update of the interface, by everybody who might.
 
-use candid_parser::utils::CandidSource;
 use indus_api::{
     Error,
     decision::Decision,
@@ -8,6 +7,7 @@ use indus_api::{
 };
 use messaging::configuration;
 use serde_bytes::ByteBuf;
+use testnet::updates;
 
 use crate::setting::{Setting, conversation, own, person};
 
@@ -36,9 +36,6 @@ const TABLE: &[(&str, [bool; 4])] = &[
     ("submit_commit", [false, false, false, true]),
     ("upload_key_packages", [true, true, true, true]),
 ];
-
-/// Updates that all canisters have, which the kit answers and tests.
-const OF_THE_KIT: &[&str] = &["confirm_upgrade", "icrc21_canister_call_consent_message"];
 
 /// Calls a method in a state in which whoever may, succeeds.
 fn call(method: &str, n: u8) -> Result<(), Error> {
@@ -91,18 +88,8 @@ fn call(method: &str, n: u8) -> Result<(), Error> {
 
 #[test]
 fn each_update_of_the_interface_has_a_row() {
-    let did = messaging::candid_interface();
-    let (types, service) = CandidSource::Text(&did).load().unwrap();
-    let service = types.as_service(&service.unwrap()).unwrap().to_vec();
-    let mut updates: Vec<String> = service
-        .into_iter()
-        .filter(|(_, method)| types.as_func(method).unwrap().modes.is_empty())
-        .map(|(name, _)| name)
-        .filter(|name| !OF_THE_KIT.contains(&name.as_str()))
-        .collect();
-    updates.sort_unstable();
     let rows: Vec<_> = TABLE.iter().map(|(method, _)| *method).collect();
-    assert_eq!(updates, rows);
+    assert_eq!(updates(&messaging::candid_interface()), rows);
 }
 
 #[test]

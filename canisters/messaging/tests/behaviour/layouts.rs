@@ -9,18 +9,15 @@ use indus_mls::message::application_header;
 use messaging::state::LAYOUT;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use testnet::Layouts;
+use testnet::{Basics, Layouts};
 
 use crate::setting::{DAY, Setting, accepted, added, conversation, official, person, refused};
 
 /// What a recorded messaging canister says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Facts {
-    certified_root: String,
-    blocks: u64,
-    /// Records of each collection.
-    records: BTreeMap<String, u64>,
-    time_ns: u64,
+    #[serde(flatten)]
+    basics: Basics,
     /// Conversation 1: its epoch, the persons of its leaves.
     epoch: u64,
     members: Vec<String>,
@@ -45,16 +42,10 @@ fn layouts() -> Layouts {
 }
 
 fn facts(s: &Setting) -> Facts {
-    let certified = &s.state.kit.certified;
-    let records = certified.collections().iter();
-    let records = records.map(|one| (one.spec().name.to_owned(), one.len()));
     let view = s.view(person(1), 1).unwrap();
     let entries = s.entries(1).into_iter();
     Facts {
-        certified_root: hex::encode(certified.root_hash()),
-        blocks: certified.log_len(),
-        records: records.collect(),
-        time_ns: s.time_ns,
+        basics: Basics::of(&s.state.kit, s.time_ns),
         epoch: view.conversation.epoch,
         members: view
             .members
@@ -129,7 +120,7 @@ fn every_released_layout_opens_and_goes_on() {
         let mut s = Setting::new();
         s.memory = VectorMemory::default();
         let recorded: Recorded = layouts().load(layout, &s.memory);
-        s.time_ns = recorded.facts.time_ns;
+        s.time_ns = recorded.facts.basics.time_ns;
         s.reopen();
         assert_eq!(facts(&s), recorded.facts, "layout {layout}");
         s.state.randomness.seed([8; 32]);

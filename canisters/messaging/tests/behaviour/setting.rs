@@ -3,14 +3,14 @@
 use std::{
     collections::BTreeMap,
     rc::Rc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use candid::Principal;
 use ic_stable_structures::VectorMemory;
 use indus_api::{Error, Subject, messaging::*};
 use indus_kit::Context;
-use indus_verify::{LogRoot, RootKey, Time, TimeBound, Verifier};
+use indus_verify::{LogRoot, VerifiedWitness};
 use messaging::{State, commits, conversations, history, inboxes, packages, posts};
 use serde_bytes::ByteBuf;
 use testnet::Subnet;
@@ -258,33 +258,11 @@ impl Setting {
 
     /// Replays the whole log against what is certified.
     pub(crate) fn audit(&self) {
-        let certified = &self.state.kit.certified;
-        let mut audit = indus_verify::Audit::default();
-        let size = certified.log_len();
-        while audit.size() < size {
-            let range = indus_api::icrc3::GetBlocksArgs {
-                start: audit.size().into(),
-                length: 1_000_u64.into(),
-            };
-            let page = certified.blocks(&[range]).unwrap();
-            let page = candid::encode_one(page).unwrap();
-            audit.page(&page, size).unwrap();
-        }
-        let head = self.verified(&certified.witness_of_head().unwrap());
-        assert_eq!(audit.check(&head).unwrap().size, size);
+        SUBNET.audit(own(), &self.state.kit, self.time_ns);
     }
 
-    fn verified(&self, witness: &[u8]) -> indus_verify::VerifiedWitness {
-        let root_key = RootKey::from_der(&SUBNET.root_key_der()).unwrap();
-        let root_hash = self.state.kit.certified.root_hash();
-        let certificate = SUBNET.certificate(own(), root_hash, self.time_ns);
-        let now = Time::from_nanos(self.time_ns);
-        let bound = TimeBound::within(Duration::from_secs(1));
-        Verifier::new(root_key)
-            .certificate(&certificate, own(), now, bound)
-            .unwrap()
-            .witness(witness)
-            .unwrap()
+    fn verified(&self, witness: &[u8]) -> VerifiedWitness {
+        SUBNET.verified(own(), &self.state.kit, self.time_ns, witness)
     }
 }
 
