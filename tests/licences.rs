@@ -4,24 +4,30 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::ops::Deref;
 
-use end_to_end::{Run, program};
+use end_to_end::{Office, Run, text};
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// Nonces of verifiers.
 const NONCE: &str = "00112233445566778899aabbccddeeff";
 const OTHER_NONCE: &str = "ffeeddccbbaa99887766554433221100";
 
-/// A subnet, and a folder that people work in.
-struct Office {
-    run: Run,
-    folder: TempDir,
+/// A subnet that `indus up` started, and the office of those who work on it.
+struct Local {
+    _run: Run,
+    office: Office,
 }
 
-impl Office {
+impl Deref for Local {
+    type Target = Office;
+
+    fn deref(&self) -> &Office {
+        &self.office
+    }
+}
+
+impl Local {
     /// Seats of all sectors but "other" are in use already.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -38,98 +44,16 @@ impl Office {
             &organisations,
         ]);
         run.read_until("1 of 1 records verified offline");
-        Self { run, folder }
-    }
-
-    fn trust(&self) -> PathBuf {
-        self.run.folder().join("trust.json")
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// A command, of words that hold no spaces but those of `'…'`.
-    fn output(&self, line: &str) -> Output {
-        let words = line.split('\'').enumerate().flat_map(|(place, part)| {
-            if place % 2 == 1 {
-                vec![part]
-            } else {
-                part.split_whitespace().collect()
-            }
-        });
-        Command::new(program("indus"))
-            .args(words)
-            .current_dir(self.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    }
-
-    /// What a command prints for programs, which must end with this exit code.
-    fn ended(&self, code: i32, line: &str) -> Value {
-        let trust = self.trust();
-        let trust = trust.to_str().unwrap();
-        let option = if line.starts_with("verify") {
-            "--root-key"
-        } else {
-            "--trust"
-        };
-        let output = self.output(&format!("{line} {option} {trust} --json"));
-        assert_eq!(output.status.code(), Some(code), "{line}: {output:?}");
-        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-    }
-
-    /// As `who`, who says yes to what is signed.
-    fn does(&self, who: &str, line: &str) -> Value {
-        self.ended(0, &format!("{line} --key {who}.key --yes"))
-    }
-
-    /// The same, in vain: what is said of it.
-    fn refused(&self, who: &str, line: &str) -> String {
-        let trust = self.trust();
-        let trust = trust.to_str().unwrap();
-        let output = self.output(&format!("{line} --key {who}.key --yes --trust {trust}"));
-        assert_eq!(output.status.code(), Some(1), "{line}: {output:?}");
-        String::from_utf8(output.stderr).unwrap()
+        let trust = run.folder().join("trust.json");
+        Self {
+            _run: run,
+            office: Office::new(folder, trust),
+        }
     }
 
     /// Whether a file is verified for this nonce, and why not.
     fn verified(&self, code: i32, file: &str, more: &str) -> Value {
         self.ended(code, &format!("verify {file} --max-age 1h {more}"))
-    }
-
-    /// Somebody with a key, registered: the person's id.
-    fn person(&self, who: &str) -> String {
-        self.key(who);
-        text(&self.does(who, "person register"), "person")
-    }
-
-    /// A new key: its principal.
-    fn key(&self, who: &str) -> String {
-        let output = self.output(&format!("key new {who}.key"));
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    /// A person with this role in the organisation that this governor administers.
-    fn official(&self, who: &str, role: &str, governor: u64) -> String {
-        let person = self.person(who);
-        self.appoint(who, &person, role, governor);
-        person
-    }
-
-    fn appoint(&self, who: &str, person: &str, role: &str, governor: u64) {
-        let administrator = self.run.folder().join(format!("keys/governor-{governor}"));
-        let granted = self.does(
-            administrator.to_str().unwrap(),
-            &format!(
-                "role grant --person {person} --organisation {governor} --role {role} --valid-for 30d"
-            ),
-        );
-        assert_eq!(granted["state"], "offered");
-        let accepted = self.does(who, &format!("role accept {}", granted["id"]));
-        assert_eq!(accepted["state"], "held");
     }
 
     /// A round with one applicant, whose licence is claimed: the seat.
@@ -172,13 +96,9 @@ impl Office {
     }
 }
 
-fn text(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn a_licence_is_applied_for_granted_and_proved_offline_until_it_is_suspended() {
-    let office = Office::new();
+    let office = Local::new();
     let seat = office.seat_of("ayesha");
     let entitled = format!(
         "licence check {}",
@@ -279,7 +199,7 @@ fn a_licence_is_applied_for_granted_and_proved_offline_until_it_is_suspended() {
 
 #[test]
 fn persons_pair_and_come_back_and_show_what_they_achieved() {
-    let office = Office::new();
+    let office = Local::new();
     let ayesha = office.official("ayesha", "learner", 1);
     for (who, role) in [
         ("issuer", "credential-issuer"),
@@ -339,9 +259,8 @@ fn persons_pair_and_come_back_and_show_what_they_achieved() {
     };
     assert_eq!(methods("phone"), 2);
     assert_eq!(office.does("phone", "person office 1")["office"], 1);
-    let first = office.output("key show ayesha.key");
-    let first = String::from_utf8(first.stdout).unwrap();
-    office.does("phone", &format!("person remove {}", first.trim()));
+    let first = office.key_of("ayesha");
+    office.does("phone", &format!("person remove {first}"));
     assert_eq!(methods("phone"), 1);
     office.refused("ayesha", "person show");
 

@@ -6,7 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use candid::Principal;
-use end_to_end::{Run, icp, processes_with, program, project, signal, wait_until};
+use end_to_end::{Run, icp, identity_module, processes_with, program, project, signal, wait_until};
+use indus_api::identity;
 use indus_client::{Connection, Deployment, Key, TrustFile};
 
 /// Where a run can be interrupted: the beginning of a line that shows how far it is.
@@ -237,8 +238,13 @@ impl Bare {
         }
     }
 
-    /// An empty canister of somebody's.
-    fn created(&self, trust: &TrustFile) -> Principal {
+    /// A canister with these controllers: empty, or another identity.
+    fn made(
+        &self,
+        trust: &TrustFile,
+        args: Option<&identity::InitArgs>,
+        controllers: &[Principal],
+    ) -> Principal {
         let somebody = Key::from_seed(&[99; 32]);
         let connection = Connection::open(trust.clone())
             .unwrap()
@@ -246,7 +252,19 @@ impl Bare {
         let anywhere = Principal::from_text(&self.anywhere).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let deployment = Deployment::new(connection);
-        runtime.block_on(deployment.create(anywhere)).unwrap()
+        runtime.block_on(async {
+            let canister = deployment.create(anywhere).await.unwrap();
+            if let Some(args) = args {
+                let args = candid::encode_one(args).unwrap();
+                let installed = deployment.install(canister, identity_module(), args).await;
+                installed.unwrap();
+            }
+            let given = deployment
+                .set_controllers(canister, controllers.to_vec())
+                .await;
+            given.unwrap();
+            canister
+        })
     }
 
     /// `indus …` there: whether it succeeded, and what it said.
@@ -292,12 +310,21 @@ fn a_deployed_suite_is_controlled_by_no_key_and_says_so() {
             .current_dir(bare.folder.path())
             .output()
             .unwrap();
-        (output.status.success(), output.stderr)
+        (
+            output.status.success(),
+            [output.stdout, output.stderr].concat(),
+        )
     };
-    assert!(made, "{}", String::from_utf8_lossy(&said));
+    let deployer = String::from_utf8(said).unwrap();
+    assert!(made, "{deployer}");
+    let deployer = Principal::from_text(deployer.trim()).unwrap();
     // Nothing is there yet.
     assert!(!bare.indus(&["deploy", "--verify"]).0);
 
+    let path = bare.folder.path().join("trust.json");
+    // One canister is there, as all are on a real subnet; the others are created.
+    let given = bare.made(&TrustFile::load(&path).unwrap(), None, &[deployer]);
+    let given = format!("messaging={given}");
     let modules = project().join("target/canisters");
     let modules = modules.to_str().unwrap();
     let deploy = [
@@ -306,6 +333,8 @@ fn a_deployed_suite_is_controlled_by_no_key_and_says_so() {
         "founding.json",
         "--modules",
         modules,
+        "--canister",
+        &given,
         "--anywhere",
         &bare.anywhere,
         "--key",
@@ -315,11 +344,13 @@ fn a_deployed_suite_is_controlled_by_no_key_and_says_so() {
     let (deployed, said) = bare.indus(&deploy);
     assert!(deployed, "{said}");
     // It can be asked for again: everything is there.
-    let before = TrustFile::load(&bare.folder.path().join("trust.json")).unwrap();
+    let before = TrustFile::load(&path).unwrap();
     assert_eq!(before.canisters.len(), 6);
+    let messaging = before.canister("messaging").unwrap();
+    assert_eq!(format!("messaging={messaging}"), given);
     let (deployed, said) = bare.indus(&deploy);
     assert!(deployed, "{said}");
-    let after = TrustFile::load(&bare.folder.path().join("trust.json")).unwrap();
+    let after = TrustFile::load(&path).unwrap();
     assert_eq!(after, before);
 
     let (right, said) = bare.indus(&["deploy", "--verify", "--json"]);
@@ -331,17 +362,44 @@ fn a_deployed_suite_is_controlled_by_no_key_and_says_so() {
         assert_eq!(one["control"], "right");
         assert_eq!(one["declared"], "not yet");
     }
-    // A canister that a key controls is no part of it.
-    let path = bare.folder.path().join("trust.json");
-    let mut other = after.clone();
-    let created = bare.created(&after);
-    other.canisters.insert("identity".into(), created);
-    other.save(&path).unwrap();
-    let (right, said) = bare.indus(&["deploy", "--verify"]);
-    assert!(
-        !right && said.contains("not as it should be: identity"),
-        "{said}"
-    );
+    for one in items {
+        assert_eq!(one["obeys"], "the suite");
+    }
+
+    // The same module, but a key controls it; or it obeys another registry; or it tells somebody else who calls.
+    let named = |name: &str| after.canister(name).unwrap();
+    let asking = ["license_manager", "messaging", "app_hosting"].map(named);
+    let (right, wrong) = (named("registry"), named("lifeline"));
+    let more = [&asking[..], &[wrong]].concat();
+    let (ours, theirs) = (named("app_hosting"), deployer);
+    for (registry, asking, controller, expected) in [
+        (right, &asking[..], theirs, ["wrong", "the suite"]),
+        (wrong, &asking[..], ours, ["right", "another canister"]),
+        (right, &asking[..2], ours, ["right", "another canister"]),
+        (right, &more[..], ours, ["right", "another canister"]),
+        // What the others don't ask is none of the suite, however it is made.
+        (right, &asking[..], ours, ["right", "the suite"]),
+    ] {
+        let args = identity::InitArgs {
+            registry,
+            configuration: identity::Configuration {
+                suite_canisters: asking.to_vec(),
+                recovery_delay_ns: None,
+            },
+        };
+        let mut other = after.clone();
+        let substitute = bare.made(&after, Some(&args), &[controller]);
+        other.canisters.insert("identity".into(), substitute);
+        other.save(&path).unwrap();
+        let (verified, said) = bare.indus(&["deploy", "--verify", "--json"]);
+        assert!(!verified, "{said}");
+        // What is said of the failure comes behind the list.
+        let list = said.split("\nindus: ").next().unwrap();
+        let shown: serde_json::Value = serde_json::from_str(list).unwrap();
+        let items = shown["items"].as_array().unwrap();
+        let identity = items.iter().find(|one| one["name"] == "identity").unwrap();
+        assert_eq!(["control", "obeys"].map(|field| &identity[field]), expected);
+    }
     after.save(&path).unwrap();
 
     let (kept, said) = bare.indus(&["lifeline", "keepers"]);

@@ -109,6 +109,7 @@ const BENCHMARKS: &[Benchmark] = &[
     shown("small_subject_remote", INSTRUCTIONS, || Ok(suite::small()?.identity.remote)),
     shown("small_person_register", INSTRUCTIONS, || Ok(suite::small()?.identity.register)),
     shown("small_seat_grant", INSTRUCTIONS, || Ok(suite::small()?.licences.grant)),
+    shown("small_app_create", INSTRUCTIONS, || suite::create_app(10_000)),
     shown("small_message_post", INSTRUCTIONS, || Ok(conversations::small()?.post)),
     shown("small_commit_100", INSTRUCTIONS, || Ok(conversations::commits(100)?.update)),
     // A million records.
@@ -145,7 +146,7 @@ const BENCHMARKS: &[Benchmark] = &[
     at_most("commit_100", INSTRUCTIONS, 10_000_000.0, || Ok(conversations::commits(100)?.update)),
     shown("commit_100_add", INSTRUCTIONS, || conversations::commits(100)?.add.context("there is room")),
     at_most("commit_1000", INSTRUCTIONS, 60_000_000.0, || Ok(conversations::commits(1_000)?.update)),
-    at_most("app_create_100k", INSTRUCTIONS, 3_000_000.0, suite::create_100k),
+    at_most("app_create_100k", INSTRUCTIONS, 3_000_000.0, || suite::create_app(100_000)),
     // Whole commands of a founder.
     at_most("app_create_s", "s", 2.0, || Ok(apps::figures()?.create)),
     at_most("deploy_ratio", "", 1.2, || apps::figures().map(|f| f.deploy / f.plain)),

@@ -15,7 +15,7 @@ mod setting;
 
 use std::sync::OnceLock;
 
-pub(crate) use hosting::create_100k;
+pub(crate) use hosting::create as create_app;
 use setting::Suite;
 
 /// Calls that a figure is the mean of.

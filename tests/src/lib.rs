@@ -7,14 +7,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod office;
 mod pocket;
 mod processes;
 mod subnet;
 mod trapping;
 
+pub use office::{Office, text};
 pub use pocket::{application, pocket_ic, pocket_ic_server, server_url};
 pub use processes::{Run, processes_with, signal, wait_until};
-pub use subnet::{FOUNDERS, Subnet, founding};
+pub use subnet::{FOUNDERS, Subnet, bare, founding};
 pub use trapping::{TrapsAt, trapping};
 
 use std::path::{Path, PathBuf};

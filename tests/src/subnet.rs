@@ -38,6 +38,23 @@ pub fn founding(governors: impl IntoIterator<Item = Principal>) -> InitArgs {
     }
 }
 
+/// A live instance on which nothing is deployed, what is trusted of it, and where calls that create canisters are addressed.
+pub async fn bare() -> (PocketIc, TrustFile, Principal) {
+    let builder = pocket_ic().with_nns_subnet().with_application_subnet();
+    let mut instance = builder.build_async().await;
+    let network = instance.make_live(None).await;
+    let topology = instance.topology().await;
+    let trust = TrustFile {
+        network,
+        root_key: RootKey::from_der(&instance.root_key().await.unwrap()).unwrap(),
+        root_key_source: String::from("the test's own instance"),
+        subnet: topology.get_app_subnets()[0],
+        canisters: Default::default(),
+    };
+    let anywhere = topology.default_effective_canister_id.into();
+    (instance, trust, anywhere)
+}
+
 /// A subnet of this test's own, the registry deployed on it with five governors. It runs by the wall clock.
 pub struct Subnet {
     pub trust: TrustFile,
@@ -50,20 +67,9 @@ pub struct Subnet {
 
 impl Subnet {
     pub async fn start() -> Self {
-        let builder = pocket_ic().with_nns_subnet().with_application_subnet();
-        let mut instance = builder.build_async().await;
-        let network = instance.make_live(None).await;
-        let topology = instance.topology().await;
-        let mut trust = TrustFile {
-            network,
-            root_key: RootKey::from_der(&instance.root_key().await.unwrap()).unwrap(),
-            root_key_source: String::from("the test's own instance"),
-            subnet: topology.get_app_subnets()[0],
-            canisters: Default::default(),
-        };
+        let (instance, mut trust, default_effective_canister) = bare().await;
         let governors: Vec<_> = (0..FOUNDERS).map(|_| Key::generate()).collect();
         let deployer = Key::generate();
-        let default_effective_canister = topology.default_effective_canister_id.into();
         let deployment = Deployment::new(
             Connection::open(trust.clone())
                 .unwrap()

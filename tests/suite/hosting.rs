@@ -3,8 +3,9 @@
 
 use std::{ops::Deref, thread, time::Duration};
 
-use candid::{CandidType, Encode, Nat, Principal, utils::ArgumentEncoder};
+use candid::{CandidType, Encode, Nat, Principal, decode_one, utils::ArgumentEncoder};
 use end_to_end::{TrapsAt, app_hosting_module, trapping};
+use ic_management_canister_types::CanisterIdRecord;
 use indus_api::{
     Error,
     hosting::{
@@ -21,7 +22,7 @@ use indus_api::{
     paging::Page,
     registry::DataClass,
 };
-use pocket_ic::RejectResponse;
+use pocket_ic::{RejectResponse, common::rest::RawEffectivePrincipal};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
@@ -61,9 +62,21 @@ impl Host {
         Self::on(Suite::new(), key("ayesha"))
     }
 
-    /// Installs hosting on the subnet of identity, and has all others know it. Seat 1 is this founder's.
+    /// On another subnet than identity and the license manager: each step there takes some rounds.
+    pub(crate) fn far() -> Self {
+        let suite = Suite::far_from_the_registry();
+        let subnet = suite.pic.get_subnet(suite.registry).unwrap();
+        Self::installed(suite, subnet, key("ayesha"))
+    }
+
+    /// On the subnet of identity. Seat 1 is this founder's.
     pub(crate) fn on(suite: Suite, founder: Principal) -> Self {
         let subnet = suite.pic.get_subnet(suite.identity).unwrap();
+        Self::installed(suite, subnet, founder)
+    }
+
+    /// Installs hosting on a subnet, and has all others know it.
+    fn installed(suite: Suite, subnet: Principal, founder: Principal) -> Self {
         let args = InitArgs {
             identity: suite.identity,
             registry: suite.registry,
@@ -368,6 +381,42 @@ fn a_callback_that_traps_changes_nothing_that_is_not_kept() {
     to_hour(&host, false);
     // Nothing was under way yet, and the next call is not kept out.
     assert_eq!((host.app(1).canisters, host.app(1).pending), (0, 0));
+    host.create("ayesha").unwrap();
+}
+
+#[test]
+fn an_upgrade_waits_for_what_the_subnet_creates() {
+    let host = Host::new();
+    host.create_app("ayesha", "kisan").unwrap();
+    let (args, management) = (Encode!(&plain()).unwrap(), Principal::management_canister());
+    let call = host
+        .pic
+        .submit_call(host.canister, key("ayesha"), "create_canister", args);
+    let of = RawEffectivePrincipal::CanisterId(host.canister.as_slice().to_vec());
+    let args = Encode!(&CanisterIdRecord {
+        canister_id: host.canister
+    })
+    .unwrap();
+    let stop = host.pic.submit_call_with_effective_principal(
+        management,
+        of,
+        CONTROLLER,
+        "stop_canister",
+        args,
+    );
+    // One round for both.
+    for call in [call, stop] {
+        let reply = host.pic.await_call(call.unwrap()).unwrap();
+        if !reply.starts_with(b"DIDL\0\0") {
+            let created: Result<CreatedCanister, CreateCanisterError> = decode_one(&reply).unwrap();
+            created.unwrap();
+        }
+    }
+    host.upgrade_hosting(app_hosting_module());
+    assert_eq!((host.app(1).canisters, host.app(1).pending), (1, 0));
+    let canister = host.canisters_of(1)[0];
+    let both = sorted(vec![key("ayesha"), host.canister]);
+    assert_eq!(host.controllers(canister), both);
     host.create("ayesha").unwrap();
 }
 

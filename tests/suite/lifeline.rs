@@ -46,9 +46,9 @@ const BAD: &str = r#"(module
 const MUTE: &str = "(module)";
 
 /// Hosting with an app, and a lifeline that controls it, and the registry, beside [`CONTROLLER`].
-struct Line {
+pub(crate) struct Line {
     host: Host,
-    lifeline: Principal,
+    pub(crate) lifeline: Principal,
     app: App,
 }
 
@@ -63,19 +63,20 @@ impl Deref for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if !thread::panicking() {
-            assert_eq!(self.host.create_app("ayesha", "kisan").unwrap(), self.app);
+            let app = self.host.create_app("ayesha", "kisan").unwrap();
+            assert_eq!(app.id, self.app.id);
             self.audited(self.lifeline);
         }
     }
 }
 
 impl Line {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(Host::new())
     }
 
     /// On another subnet than app_hosting: each step takes some rounds.
-    fn far() -> Self {
+    pub(crate) fn far() -> Self {
         Self::of(Host::on(Suite::far_from_the_registry(), key("ayesha")))
     }
 
@@ -109,7 +110,7 @@ impl Line {
         }
     }
 
-    fn upload(&self, caller: Principal, of: ModuleOf, module: &[u8]) {
+    pub(crate) fn upload(&self, caller: Principal, of: ModuleOf, module: &[u8]) {
         for (index, chunk) in (0..).zip(module.chunks(CHUNK)) {
             let args = UploadArgs {
                 of,
@@ -147,7 +148,7 @@ impl Line {
     }
 
     /// What one keeper proposes and two others approve.
-    fn agreed(&self, action: Action) -> Intervention {
+    pub(crate) fn agreed(&self, action: Action) -> Intervention {
         let proposed = self.propose("noor", action).unwrap();
         let waits = self.approve("omar", &proposed).unwrap();
         assert_eq!(waits.state, InterventionState::Open);
@@ -156,13 +157,13 @@ impl Line {
         begun
     }
 
-    fn install(&self, canister: Principal, module: &[u8]) -> Intervention {
+    pub(crate) fn install(&self, canister: Principal, module: &[u8]) -> Intervention {
         self.upload(key("noor"), ModuleOf::Keeper(key("noor")), module);
         self.agreed(install(canister, module))
     }
 
     /// An intervention as it is certified.
-    fn intervention(&self, id: u64) -> Intervention {
+    pub(crate) fn intervention(&self, id: u64) -> Intervention {
         let path = path(INTERVENTIONS, &intervention_key(id));
         let witness = self.certified(self.lifeline, vec![path.clone()]);
         let InterventionRecord::V1(one) = witness.value(&path).unwrap();
@@ -170,7 +171,7 @@ impl Line {
     }
 
     /// Lets time pass until an intervention has ended. How.
-    fn ended(&self, id: u64) -> Ended {
+    pub(crate) fn ended(&self, id: u64) -> Ended {
         let began = Instant::now();
         loop {
             match self.intervention(id).state {
@@ -183,13 +184,13 @@ impl Line {
         }
     }
 
-    fn runs(&self, canister: Principal) -> Option<ByteBuf> {
+    pub(crate) fn runs(&self, canister: Principal) -> Option<ByteBuf> {
         let status = self.pic.canister_status(canister, Some(self.lifeline));
         status.unwrap().module_hash.map(ByteBuf::from)
     }
 
     /// Has the governors say what app_hosting should run.
-    fn declared(&self, module_hash: Option<ByteBuf>) {
+    pub(crate) fn declared(&self, module_hash: Option<ByteBuf>) {
         self.decided(registry::Action::RecordCanister(CanisterProfile {
             canister: self.canister,
             organisation: self.organisation,
@@ -216,7 +217,7 @@ impl Line {
     }
 
     /// An upgrade of app_hosting that the governors decided.
-    fn ordered(&self, from: &[u8], to: &[u8]) -> u64 {
+    pub(crate) fn ordered(&self, from: &[u8], to: &[u8]) -> u64 {
         recorded(self);
         self.decided(registry::Action::Upgrade(UpgradeOrder {
             canister: self.canister,
@@ -229,7 +230,11 @@ impl Line {
         .id
     }
 
-    fn carry_out(&self, caller: Principal, proposal: u64) -> Result<Intervention, Error> {
+    pub(crate) fn carry_out(
+        &self,
+        caller: Principal,
+        proposal: u64,
+    ) -> Result<Intervention, Error> {
         let args = CarryOutArgs {
             proposal,
             argument: ByteBuf::from(Encode!().unwrap()),

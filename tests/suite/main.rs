@@ -8,8 +8,10 @@
 mod access;
 mod decisions;
 mod drift;
+mod each_other;
 mod faults;
 mod hosting;
+mod interrupted;
 mod licences;
 mod lifeline;
 mod messaging;

@@ -8,25 +8,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candid::{Encode, Principal};
-use end_to_end::{TrapsAt, app_hosting_module, example_module, trapping};
+use candid::{Encode, Principal, decode_one};
+use end_to_end::{
+    TrapsAt, app_hosting_module, example_module, identity_module, messaging_module,
+    registry_module, trapping,
+};
 use flate2::read::GzDecoder;
 use indus_api::{
     Error,
     hosting::{
         APP_APPROVER, ApproveReleaseArgs, CarryOutArgs, Ended, Failure, HealthCheck,
-        ProposeReleaseArgs, RELEASES, Release, ReleaseOf, ReleaseRecord, ReleaseState,
-        RollBackArgs, UploadArgs, Uploaded, release_key,
+        MAX_CHUNK_BYTES, MAX_CHUNKS, ProposeReleaseArgs, RELEASES, Release, ReleaseOf,
+        ReleaseRecord, ReleaseState, RollBackArgs, UploadArgs, Uploaded, release_key,
     },
     identity::path,
     licences::Application,
+    messaging,
     registry::{Action, CanisterProfile, DataClass, UpgradeOrder},
 };
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    decisions::recorded,
+    decisions::{configure, recorded, suite_canisters},
     hosting::Host,
     licences::{application, round},
     suite::{CONTROLLER, governor, key},
@@ -99,7 +103,7 @@ pub(crate) fn good(version: u8) -> Vec<u8> {
 }
 
 /// Takes its time until it says that it is well.
-fn thorough(version: u8) -> Vec<u8> {
+pub(crate) fn thorough(version: u8) -> Vec<u8> {
     counter(version, "", "(call $slow)")
 }
 
@@ -120,11 +124,11 @@ pub(crate) fn proposal(canister: Principal, module: &[u8]) -> ProposeReleaseArgs
     }
 }
 
-fn live(release: &Release) -> bool {
+pub(crate) fn live(release: &Release) -> bool {
     ended(release) == Ended::Live
 }
 
-fn ended(release: &Release) -> Ended {
+pub(crate) fn ended(release: &Release) -> Ended {
     match release.state {
         ReleaseState::Ended { how, .. } => how,
         ref other => panic!("{other:?}"),
@@ -157,7 +161,7 @@ impl Host {
     }
 
     /// A release as it is certified.
-    fn release(&self, id: u64) -> Release {
+    pub(crate) fn release(&self, id: u64) -> Release {
         let path = path(RELEASES, &release_key(id));
         let witness = self.certified(self.canister, vec![path.clone()]);
         let ReleaseRecord::V1(release) = witness.value(&path).unwrap();
@@ -165,7 +169,7 @@ impl Host {
     }
 
     /// Lets time pass until a release has ended.
-    fn settled(&self, id: u64) -> Release {
+    pub(crate) fn settled(&self, id: u64) -> Release {
         let began = Instant::now();
         loop {
             let release = self.release(id);
@@ -183,7 +187,7 @@ impl Host {
     }
 
     /// An app of Ayesha's with a canister that runs a counter of version 1, at 3.
-    fn with_counter() -> (Self, Principal) {
+    pub(crate) fn with_counter() -> (Self, Principal) {
         let host = Self::new();
         host.create_app("ayesha", "kisan").unwrap();
         let canister = host.create("ayesha").unwrap().canister_id;
@@ -202,7 +206,7 @@ impl Host {
     }
 
     /// Has it keep a call open for some rounds, so that it does not stop at once.
-    fn occupied(&self, canister: Principal) {
+    pub(crate) fn occupied(&self, canister: Principal) {
         let anybody = Principal::anonymous();
         self.pic
             .submit_call(canister, anybody, "slow", vec![])
@@ -211,7 +215,7 @@ impl Host {
     }
 
     /// Version and count.
-    fn counts(&self, canister: Principal) -> (u8, u32) {
+    pub(crate) fn counts(&self, canister: Principal) -> (u8, u32) {
         let anybody = Principal::anonymous();
         let query = |method| {
             self.pic
@@ -228,7 +232,7 @@ impl Host {
         listed.unwrap().len()
     }
 
-    fn upgrade_hosting(&self, module: Vec<u8>) {
+    pub(crate) fn upgrade_hosting(&self, module: Vec<u8>) {
         self.stop(self.canister);
         let args = Encode!().unwrap();
         self.pic
@@ -441,7 +445,7 @@ fn a_canister_without_cycles_for_it_goes_on_as_it_is() {
         .update_canister_settings(canister, Some(host.canister), settings)
         .unwrap();
     let refused = host.released("ayesha", &good(2), canister);
-    assert!(matches!(ended(&refused), Ended::Refused(_)), "{refused:?}");
+    assert_eq!(ended(&refused), Ended::Refused(Failure::NotUploaded));
     let settings = pocket_ic::CanisterSettings {
         freezing_threshold: Some(2_592_000_u64.into()),
         ..Default::default()
@@ -516,6 +520,44 @@ fn whatever_answer_app_hosting_loses_the_release_ends_well() {
         assert_eq!(host.snapshots(canister), 0);
     }
     assert!(went_live > 0);
+}
+
+#[test]
+fn a_module_that_lies_about_its_hash_or_is_too_large_is_not_taken() {
+    let (host, canister) = Host::with_counter();
+    let (module, of) = (good(2), ReleaseOf::App(host.hosted(canister).app));
+    let before = host.roots(host.canister);
+    let upload = |index, module_hash: &ByteBuf, chunk: &[u8]| {
+        let args = UploadArgs {
+            of,
+            module_hash: module_hash.clone(),
+            index,
+            chunk: ByteBuf::from(chunk),
+        };
+        let uploaded: Result<Uploaded, Error> =
+            host.hosting("ayesha", "upload_chunk", (args,)).unwrap();
+        uploaded
+    };
+    // It says that it is another one.
+    let lied = hash(&good(3));
+    upload(0, &lied, &module).unwrap();
+    let args = proposal(canister, &good(3));
+    let refused: Result<Release, Error> =
+        host.hosting("ayesha", "propose_release", (args,)).unwrap();
+    assert!(matches!(refused, Err(Error::Invalid { field, .. }) if field == "module_hash"));
+
+    let large = hash(b"a large one");
+    for index in 0..MAX_CHUNKS {
+        upload(index, &large, b"x").unwrap();
+    }
+    let more = upload(MAX_CHUNKS, &large, b"x");
+    assert!(matches!(more, Err(Error::Invalid { field, .. }) if field == "index"));
+    let long = vec![7; MAX_CHUNK_BYTES + 1];
+    let long = upload(0, &hash(&long), &long);
+    assert!(matches!(long, Err(Error::Invalid { field, .. }) if field == "chunk"));
+    assert_eq!(host.roots(host.canister), before);
+    assert_eq!(host.counts(canister), (1, 3));
+    assert!(live(&host.released("ayesha", &module, canister)));
 }
 
 #[test]
@@ -682,7 +724,7 @@ impl Host {
         proposal
     }
 
-    fn carry_out(&self, caller: Principal, proposal: u64) -> Result<Release, Error> {
+    pub(crate) fn carry_out(&self, caller: Principal, proposal: u64) -> Result<Release, Error> {
         let args = CarryOutArgs {
             proposal,
             argument: ByteBuf::from(Encode!().unwrap()),
@@ -694,7 +736,7 @@ impl Host {
 
 #[test]
 fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
-    let host = Host::new();
+    let host = Host::far();
     host.orchestrates();
     let opened: Result<indus_api::licences::Round, Error> =
         host.licences(key("officer"), "open_round", (round(&host),));
@@ -711,24 +753,42 @@ fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
         host.carry_out(key("anybody"), proposal),
         Err(Error::Unauthorized { .. })
     ));
+    // People apply before it, after it, and one a round meanwhile: some are refused then, while it is stopped or in maintenance.
+    let apply = |name: &str| {
+        let args = Encode!(&application(name)).unwrap();
+        host.pic
+            .submit_call(host.license_manager, key(name), "apply", args)
+    };
+    let answered = |call| {
+        let reply = host.pic.await_call(call).ok()?;
+        let answer: Result<Application, Error> = decode_one(&reply).unwrap();
+        answer.ok()
+    };
+    let (before, others) = applicants.split_at(10);
+    let (meanwhile, after) = others.split_at(20);
+    let mut acknowledged: Vec<(&String, Application)> = Vec::new();
+    for name in before {
+        acknowledged.push((name, answered(apply(name).unwrap()).unwrap()));
+    }
     let release = host.carry_out(governor(1), proposal).unwrap();
-    // Meanwhile people apply; some are refused while it is stopped or in maintenance.
-    let mut acknowledged = Vec::new();
-    for name in &applicants {
-        let args = (application(name),);
-        let answer = host.update::<Result<Application, Error>>(
-            host.license_manager,
-            key(name),
-            "apply",
-            args,
-        );
-        if let Ok(Ok(applied)) = answer {
-            acknowledged.push((name, applied));
-        }
+    let mut calls = Vec::new();
+    for name in meanwhile {
+        calls.push((name, apply(name)));
         host.pic.tick();
     }
     let release = host.settled(release.id);
     assert!(live(&release));
+    let mut refused = 0;
+    for (name, call) in calls {
+        match call.ok().and_then(answered) {
+            Some(applied) => acknowledged.push((name, applied)),
+            None => refused += 1,
+        }
+    }
+    assert!(refused > 0, "nothing came while it was stopped");
+    for name in after {
+        acknowledged.push((name, answered(apply(name).unwrap()).unwrap()));
+    }
     assert_eq!(host.carry_out(governor(2), proposal).unwrap(), release);
     assert!(!host.service_info(host.license_manager).maintenance);
     for (name, applied) in &acknowledged {
@@ -737,7 +797,6 @@ fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
             .unwrap();
         assert_eq!(&again, applied);
     }
-    assert!(!acknowledged.is_empty());
 
     // One that takes the state and answers nothing is put back.
     let before = host.roots(host.license_manager);
@@ -762,11 +821,31 @@ fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
 }
 
 #[test]
-fn whom_app_hosting_asks_is_upgraded_as_it_decided() {
+fn whom_app_hosting_asks_and_messaging_are_upgraded_as_it_was_decided() {
     let host = Host::new();
+    let args = messaging::InitArgs {
+        identity: host.identity,
+        registry: host.registry,
+        configuration: messaging::Configuration::default(),
+    };
+    let subnet = host.pic.get_subnet(host.identity).unwrap();
+    let named = ("messaging", DataClass::Confidential);
+    let messaging = host.join(subnet, named, messaging_module(), &args);
+    let asking = [host.license_manager, host.canister, messaging];
+    let asking = configure(host.identity, &suite_canisters(asking.to_vec()));
+    let decided = host.decided(asking).id;
+    let applied: Result<(), Error> = host.identity(key("anybody"), "apply_decision", (decided,));
+    applied.unwrap();
     host.orchestrates();
-    for canister in [host.registry, host.identity] {
-        let running = host.module(canister);
+    let both = vec![CONTROLLER, host.canister];
+    host.pic
+        .set_controllers(messaging, Some(CONTROLLER), both)
+        .unwrap();
+    for (canister, running) in [
+        (host.registry, registry_module()),
+        (host.identity, identity_module()),
+        (messaging, messaging_module()),
+    ] {
         let next = labelled(&running, 1);
         let before = host.service_info(canister).blocks;
         let proposal = host.ordered(canister, &running, &next);

@@ -1,7 +1,5 @@
 //! Hosting: one app more, where there are a hundred thousand.
 
-use std::sync::OnceLock;
-
 use app_hosting::{State, apps};
 use candid::{Encode, Principal};
 use ic_stable_structures::VectorMemory;
@@ -19,19 +17,14 @@ use super::{
 };
 use crate::net::START_NS;
 
-/// Apps that there are, each of somebody else.
-const APPS: u64 = 100_000;
 /// Organisations and persons beside it.
 const RECORDS: u64 = 10_000;
 /// Founders who make an app, each with a seat that they have just claimed.
 const FOUNDERS: usize = 40;
 
-/// Instructions of `create_app` in app_hosting, which asks identity and the license manager.
-pub(crate) fn create_100k() -> anyhow::Result<f64> {
-    static KNOWN: OnceLock<f64> = OnceLock::new();
-    if let Some(known) = KNOWN.get() {
-        return Ok(*known);
-    }
+/// Instructions of `create_app` in app_hosting, which asks identity and the license manager, where there are so many apps, each of somebody
+/// else.
+pub(crate) fn create(apps: u64) -> anyhow::Result<f64> {
     let (mut suite, order) = Suite::new(RECORDS)?;
     let init = InitArgs {
         identity: suite.identity,
@@ -40,23 +33,23 @@ pub(crate) fn create_100k() -> anyhow::Result<f64> {
         configuration: None,
     };
     let memory = VectorMemory::default();
-    fill(memory.clone(), suite.hosting, init.clone())?;
+    fill(memory.clone(), suite.hosting, init.clone(), apps)?;
     suite
         .net
         .begin(suite.hosting, "app_hosting", &init, &memory)?;
     suite.net.pass(WARM_UP_NS);
-    let figure = measure(&mut suite, &order)?;
-    eprintln!("bench: {APPS} apps: {figure} instructions for one more");
-    Ok(*KNOWN.get_or_init(|| figure))
+    let figure = measure(&mut suite, &order, apps)?;
+    eprintln!("bench: {apps} apps: {figure} instructions for one more");
+    Ok(figure)
 }
 
-fn fill(memory: VectorMemory, own: Principal, init: InitArgs) -> anyhow::Result<()> {
+fn fill(memory: VectorMemory, own: Principal, init: InitArgs, apps: u64) -> anyhow::Result<()> {
     let mut context = Context {
         caller: Principal::management_canister(),
-        time_ns: START_NS - APPS,
+        time_ns: START_NS - apps,
     };
     let mut hosting = State::create(memory, &context, own, init)?;
-    for number in 0..APPS {
+    for number in 0..apps {
         context.time_ns += 1;
         context.caller = key("founder", number);
         let founder = Subject {
@@ -81,7 +74,7 @@ fn app(number: u64) -> CreateAppArgs {
     }
 }
 
-fn measure(suite: &mut Suite, order: &[u64]) -> anyhow::Result<f64> {
+fn measure(suite: &mut Suite, order: &[u64], apps: u64) -> anyhow::Result<f64> {
     let mut spent = 0;
     for (number, application) in order.iter().take(FOUNDERS + 1).enumerate() {
         let officer = identity::official(licences::OFFICER);
@@ -94,7 +87,7 @@ fn measure(suite: &mut Suite, order: &[u64]) -> anyhow::Result<f64> {
         let before = suite.net.instructions(suite.hosting);
         let args = Encode!(&app(*application))?;
         let made: App = suite.update(founder, suite.hosting, "create_app", args)?;
-        if made.id != APPS + number as u64 + 1 {
+        if made.id != apps + number as u64 + 1 {
             return Err(unexpected("an app", &made));
         }
         // The first one is for the types.

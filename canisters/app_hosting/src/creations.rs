@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! begin: app.pending + 1 ──► subnet ─┬─► made: kept ──► created: pending − 1, canisters + 1, a leaf of its own
-//!  (before the await)                └─► refused: pending − 1                        │
+//!  (before the await)                ├─► refused: pending − 1                        │
+//!                                    └─► lost: pending − 1, after 30 days            │
 //!                                                       forgotten: canisters − 1 ◄───┘ deleted by its owner
 //! ```
 //!
@@ -15,7 +16,8 @@
 //! - Canisters and slots of an app are never more than its quota, however many calls are under way.
 //! - A slot is given back once, by whichever answer comes first; the subnet answers each call once.
 //! - What the subnet made is kept first, as an operation that is pending, and recorded in the message after that one: whatever becomes of
-//!   this, the canister gets its record. Where even the first message traps, the slot stays taken, since a canister may be there.
+//!   this, the canister gets its record. Where even the first message traps, the slot stays taken for 30 days, since a canister may be there:
+//!   the subnet says its id only once.
 
 use candid::Principal;
 use ic_stable_structures::Memory;
@@ -32,15 +34,16 @@ use indus_kit::{Context, codes::internal, paging::PageRequest, text::invalid};
 use crate::{
     apps,
     state::{
-        APP, CANISTER, CANISTER_CREATED, CANISTER_FORGOTTEN, CANISTER_REFUSED, CANISTER_REQUESTED,
-        DAMAGED, READING, State, conflict, limit_reached, not_found,
+        APP, CANISTER, CANISTER_CREATED, CANISTER_FORGOTTEN, CANISTER_LOST, CANISTER_REFUSED,
+        CANISTER_REQUESTED, DAMAGED, READING, State, conflict, limit_reached, not_found,
     },
 };
 
 /// Kind of the pending operation that records a canister; its argument is what was made.
 pub const RECORD: u16 = 2;
 
-/// How long a canister keeps its place in the quota at least, in nanoseconds: 30 days. Each comes with cycles, which its owner can take out.
+/// How long a canister keeps its place in the quota at least, or may be one of which nobody knows, in nanoseconds: 30 days. Each comes with
+/// cycles, which its owner can take out.
 pub const FORGET_AFTER_NS: u64 = 30 * 24 * 3_600 * 1_000_000_000;
 
 /// Most controllers of a canister, by the Internet Computer's specification.
@@ -227,13 +230,53 @@ pub fn refused<M: Memory>(
     creation: &Creation,
 ) -> Result<(), Error> {
     let (app, person) = under_way(state, creation.number)?;
+    freed(
+        state,
+        context,
+        creation.number,
+        app,
+        CANISTER_REFUSED,
+        person,
+    )
+}
+
+/// Gives the slots back of which nobody will know any more what the subnet answered; `slice` of them at most.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn give_up<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    slice: usize,
+) -> Result<(), Error> {
+    let oldest: Vec<u64> = state.creations.keys().take(slice).collect();
+    for number in oldest {
+        let (_, since_ns, _) = slot(state, number)?;
+        // Numbers grow with time.
+        if context.time_ns < since_ns.saturating_add(FORGET_AFTER_NS) {
+            break;
+        }
+        let (app, _) = under_way(state, number)?;
+        freed(state, context, number, app, CANISTER_LOST, state.own)?;
+    }
+    Ok(())
+}
+
+fn freed<M: Memory>(
+    state: &mut State<M>,
+    context: &Context,
+    number: u64,
+    app: App,
+    kind: &'static str,
+    actor: Principal,
+) -> Result<(), Error> {
     let app = App {
         pending: app.pending.saturating_sub(1),
         ..app
     };
     let change = APP.put(&app_key(app.id), &AppRecord::V1(app))?;
-    state.record(context, CANISTER_REFUSED, person, vec![change])?;
-    state.creations.remove(&creation.number);
+    state.record(context, kind, actor, vec![change])?;
+    state.creations.remove(&number);
     Ok(())
 }
 
@@ -339,16 +382,25 @@ fn since<M: Memory>(state: &State<M>, first: (u64, Principal)) -> impl Iterator<
 
 /// The app of a slot, and who took it.
 fn under_way<M: Memory>(state: &State<M>, number: u64) -> Result<(App, Principal), Error> {
+    let (app, _, person) = slot(state, number)?;
+    Ok((state.app(app)?, person))
+}
+
+/// A slot as it is stored: its app, since when it is taken, by whom.
+fn slot<M: Memory>(state: &State<M>, number: u64) -> Result<(u64, u64, Principal), Error> {
     let stored = state
         .creations
         .get(&number)
         .ok_or_else(|| not_found("creation", number))?;
     let read = || {
         let (app, rest) = stored.split_first_chunk()?;
-        let (_, person) = rest.split_first_chunk::<8>()?;
+        let (since_ns, person) = rest.split_first_chunk()?;
         let person = Principal::try_from_slice(person).ok()?;
-        Some((u64::from_be_bytes(*app), person))
+        Some((
+            u64::from_be_bytes(*app),
+            u64::from_be_bytes(*since_ns),
+            person,
+        ))
     };
-    let (app, person) = read().ok_or_else(|| internal(DAMAGED))?;
-    Ok((state.app(app)?, person))
+    read().ok_or_else(|| internal(DAMAGED))
 }

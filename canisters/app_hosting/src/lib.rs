@@ -39,7 +39,7 @@ use indus_kit::{
     shell::{self, Shell},
     standard_endpoints,
     subjects::CachedSubjects,
-    timers::{self, Job},
+    timers::{self, Job, Progress},
 };
 
 pub use state::State;
@@ -52,7 +52,7 @@ thread_local! {
     pub(crate) static SUBJECTS: RefCell<CachedSubjects> = RefCell::new(CachedSubjects::new(suite::IDENTITY));
 }
 
-static JOBS: [Job; 4] = [
+static JOBS: [Job; 5] = [
     shell::page_job::<Hosting>(),
     Job {
         name: "releases",
@@ -65,6 +65,18 @@ static JOBS: [Job; 4] = [
         interval: Duration::from_secs(60),
         slice: 20,
         run: suite::care_slice,
+    },
+    Job {
+        name: "creations",
+        interval: Duration::from_secs(3_600),
+        slice: 10,
+        run: |_, slice| {
+            // What can't be given back now is given back next time.
+            let _later = shell::tick(|state: &mut Hosting, context| {
+                creations::give_up(state, context, slice)
+            });
+            Progress::Done
+        },
     },
     Job {
         name: "prune",

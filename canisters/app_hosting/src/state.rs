@@ -80,6 +80,8 @@ pub const CANISTER_REQUESTED: &str = "canister.requested";
 pub const CANISTER_CREATED: &str = "canister.created";
 /// The subnet refused it; the slot is free again.
 pub const CANISTER_REFUSED: &str = "canister.refused";
+/// Nobody knows any more what the subnet answered, 30 days after it was asked; the slot is free again.
+pub const CANISTER_LOST: &str = "canister.lost";
 /// Its owner deleted it, and had it forgotten.
 pub const CANISTER_FORGOTTEN: &str = "canister.forgotten";
 /// A release was proposed; it waits for another person.
@@ -169,6 +171,7 @@ pub static DEFINITION: Definition = Definition {
         CANISTER_REQUESTED,
         CANISTER_CREATED,
         CANISTER_REFUSED,
+        CANISTER_LOST,
         CANISTER_FORGOTTEN,
         RELEASE_PROPOSED,
         RELEASE_STARTED,

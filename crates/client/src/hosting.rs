@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use candid::Principal;
 use indus_api::hosting::{
-    APPS, App, AppRecord, CANISTERS, COSTS, CarryOutArgs, Cost, CostRecord, CreateAppArgs,
-    HostedCanister, HostedCanisterRecord, ListCanistersArgs, ProposeReleaseArgs, RELEASES, Release,
-    ReleaseOf, ReleaseRecord, ReleaseState, RollBackArgs, app_key, canister_key, cost_key,
+    APPS, App, AppRecord, CANISTERS, CONFIGURATION, CONFIGURATION_KEY, COSTS, CarryOutArgs,
+    ConfigurationRecord, Cost, CostRecord, CreateAppArgs, HostedCanister, HostedCanisterRecord,
+    InForce, ListCanistersArgs, ProposeReleaseArgs, RELEASES, Release, ReleaseOf, ReleaseRecord,
+    ReleaseState, RollBackArgs, app_key, canister_key, cost_key,
     engine::{CreateCanisterArgs, CreateCanisterError, CreatedCanister},
     release_key,
 };
@@ -67,6 +68,17 @@ impl Recorded for Cost {
     }
     fn key(&self) -> Vec<u8> {
         cost_key(self.app, self.month).to_vec()
+    }
+}
+
+impl Recorded for InForce {
+    type Record = ConfigurationRecord;
+    const COLLECTION: &'static str = CONFIGURATION;
+    fn from_record(ConfigurationRecord::V1(in_force): ConfigurationRecord) -> Self {
+        in_force
+    }
+    fn key(&self) -> Vec<u8> {
+        CONFIGURATION_KEY.to_vec()
     }
 }
 

@@ -1,9 +1,10 @@
 //! How `identity` writes what clients read of it.
 
 use indus_api::identity::{
-    CREDENTIALS, Credential, CredentialRecord, PERSONS, Person, PersonRecord, RECOVERIES,
-    REVOKED_CREDENTIALS, ROLES, Recovery, RecoveryRecord, RevokedCredential,
-    RevokedCredentialRecord, Role, RoleRecord, id_key, person_key,
+    CONFIGURATION, CONFIGURATION_KEY, CREDENTIALS, ConfigurationRecord, Credential,
+    CredentialRecord, InForce, PERSONS, Person, PersonRecord, RECOVERIES, REVOKED_CREDENTIALS,
+    ROLES, Recovery, RecoveryRecord, RevokedCredential, RevokedCredentialRecord, Role, RoleRecord,
+    id_key, person_key,
 };
 
 use crate::records::Recorded;
@@ -60,5 +61,16 @@ impl Recorded for RevokedCredential {
     }
     fn key(&self) -> Vec<u8> {
         id_key(self.id).to_vec()
+    }
+}
+
+impl Recorded for InForce {
+    type Record = ConfigurationRecord;
+    const COLLECTION: &'static str = CONFIGURATION;
+    fn from_record(ConfigurationRecord::V1(in_force): ConfigurationRecord) -> Self {
+        in_force
+    }
+    fn key(&self) -> Vec<u8> {
+        CONFIGURATION_KEY.to_vec()
     }
 }

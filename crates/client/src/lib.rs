@@ -27,6 +27,7 @@ mod identity;
 mod key;
 mod licences;
 mod lifeline;
+mod messaging;
 mod metrics;
 pub mod records;
 mod registry;

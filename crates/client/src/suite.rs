@@ -32,10 +32,16 @@ impl SuiteCanister {
     /// Errors: [`ClientError::Trust`] if there is none.
     pub fn new(connection: Connection, name: &str) -> Result<Self, ClientError> {
         let canister = connection.trust().canister(name)?;
-        Ok(Self {
+        Ok(Self::at(connection, canister))
+    }
+
+    /// The canister of this id.
+    #[must_use]
+    pub fn at(connection: Connection, canister: Principal) -> Self {
+        Self {
             connection,
             canister,
-        })
+        }
     }
 
     /// The canister's id.

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Invariants
-//! - When it is deployed, no key controls anything of it.
+//! - When it is deployed, no key controls anything of it, and its canisters obey and ask each other alone.
 //! - It can be deployed again from wherever it stopped: what runs the module is left as it is.
 
 use std::fs;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use candid::{Encode, Principal};
 use indus_api::{hosting, identity, licences, lifeline, messaging, registry};
-use indus_client::{ClientError, Deployment, ModuleHash, TrustFile};
+use indus_client::{ClientError, Deployment, ModuleHash, SuiteCanister, TrustFile};
 use thiserror::Error;
 
 /// Modules to deploy.
@@ -225,6 +225,8 @@ pub(crate) struct Control {
     pub(crate) controllers: Vec<Principal>,
     /// Whether nobody else controls it than should.
     pub(crate) is_right: bool,
+    /// Whether it obeys and asks those of the suite; none where it has no module.
+    pub(crate) obeys: Option<bool>,
 }
 
 /// Looks who controls what.
@@ -235,13 +237,75 @@ pub(crate) async fn controls(
     let mut controls = Vec::new();
     for (name, canister) in canisters.named() {
         let controllers = reader.controllers(canister).await?;
+        let module = reader.module_hash(canister).await?;
+        let obeys = match module {
+            Some(_) => {
+                let canister = SuiteCanister::at(reader.connection().clone(), canister);
+                Some(obeys(&canister, canisters, name).await?)
+            }
+            None => None,
+        };
         controls.push(Control {
             name,
             canister,
-            module: reader.module_hash(canister).await?,
+            module,
             is_right: controllers == canisters.controllers(canister),
             controllers,
+            obeys,
         });
     }
     Ok(controls)
+}
+
+/// Whether the canister of this name was told of these others, by its certified configuration: whoever it asks instead would decide in
+/// their place. The registry asks nobody.
+async fn obeys(
+    canister: &SuiteCanister,
+    canisters: &Canisters,
+    name: &str,
+) -> Result<bool, ClientError> {
+    let Canisters {
+        registry,
+        identity,
+        license_manager,
+        app_hosting,
+        ..
+    } = *canisters;
+    Ok(match name {
+        "identity" => {
+            let found = canister.record::<identity::InForce>(&identity::CONFIGURATION_KEY);
+            found.await?.value.is_some_and(|one| {
+                let told = &one.configuration.suite_canisters;
+                let asking = canisters.that_ask_identity();
+                // Governors may have it tell others, too.
+                let nobody_else = one.decision.is_some() || told.len() == asking.len();
+                one.registry == registry
+                    && nobody_else
+                    && asking.iter().all(|asks| told.contains(asks))
+            })
+        }
+        "license_manager" => {
+            let found = canister.record::<licences::Settings>(&licences::SETTINGS_KEY);
+            let found = found.await?.value;
+            found.is_some_and(|one| (one.registry, one.identity) == (registry, identity))
+        }
+        "messaging" => {
+            let found = canister.record::<messaging::InForce>(&messaging::CONFIGURATION_KEY);
+            let found = found.await?.value;
+            found.is_some_and(|one| (one.registry, one.identity) == (registry, identity))
+        }
+        "app_hosting" => {
+            let found = canister.record::<hosting::InForce>(&hosting::CONFIGURATION_KEY);
+            found.await?.value.is_some_and(|one| {
+                let told = (one.registry, one.identity, one.license_manager);
+                told == (registry, identity, license_manager)
+            })
+        }
+        "lifeline" => {
+            let found = canister.record::<lifeline::Keepers>(&lifeline::KEEPERS_KEY);
+            let found = found.await?.value;
+            found.is_some_and(|one| (one.registry, one.app_hosting) == (registry, app_hosting))
+        }
+        _ => true,
+    })
 }

@@ -96,7 +96,7 @@ pub(crate) enum UpError {
     Aborted { step: &'static str, reason: String },
     #[error(transparent)]
     Suite(#[from] SuiteError),
-    #[error("controlled by others than should be: {0}")]
+    #[error("controlled by others than should be, or obeys others: {0}")]
     Control(String),
     #[error("not there: {}: {reason}", path.display())]
     Tool { path: PathBuf, reason: io::Error },
@@ -435,7 +435,10 @@ impl Suite<'_> {
         };
         suite::deploy(deployer, &canisters, &inputs.modules, &beginning).await?;
         let controls = suite::controls(deployer, &canisters).await?;
-        if let Some(wrong) = controls.iter().find(|control| !control.is_right) {
+        if let Some(wrong) = controls
+            .iter()
+            .find(|one| !one.is_right || one.obeys != Some(true))
+        {
             return Err(UpError::Control(wrong.name.into()));
         }
         console.line(

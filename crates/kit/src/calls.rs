@@ -35,6 +35,7 @@ use thiserror::Error as ThisError;
 use crate::{
     arguments,
     codes::{UNCOMMITTED_CALL, internal},
+    timers,
 };
 
 /// How long a canister outside the suite is waited for, in seconds: many times what a busy subnet takes to answer, and less
@@ -208,6 +209,7 @@ impl<'a> Call<'a> {
         if argument.len() > MAX_ARGUMENT_BYTES {
             return Err(CallError::Malformed);
         }
+        timers::awake_if_lost(C::time_ns());
         let reply = call.take_raw_args(argument).with_cycles(cycles).await;
         Reply::bounded(reply.map_err(failure)?.into_bytes(), max_reply_bytes)
     }

@@ -126,6 +126,7 @@ pub fn update<S: Shell, T>(
     logic: impl FnOnce(&mut S, &Context) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let context = context();
+    timers::awake_if_lost(context.time_ns);
     with_mut::<S, _>(|state| {
         state
             .kit()

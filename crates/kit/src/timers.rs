@@ -14,7 +14,7 @@
 //! - A slice is one message. It runs in a call of the canister to itself (as `ic-cdk-timers` does it), so a trap in it undoes
 //!   this slice only: the job comes again at its next interval, other jobs don't notice.
 //! - A job has one continuation at most: the interval's tick replaces one that still waits, or was lost in a trap.
-//! - Who loads a snapshot confirms the upgrade then, which wakes the timers.
+//! - Who loads a snapshot confirms the upgrade then, which wakes the timers. Where they were lost for want of cycles, the next update does.
 //! - During maintenance no job runs; intervals go on, so that afterwards nothing has to be started.
 //!
 //! Cost: a call to itself a slice (some 1 million cycles on 13 nodes, and 5 million for its message) besides the work.
@@ -52,12 +52,39 @@ pub struct Job {
     pub run: fn(&Context, usize) -> Progress,
 }
 
+/// How much later than it should a timer may come, in nanoseconds, until it is taken for lost.
+const LATE_NS: u64 = 60_000_000_000;
+
+/// When a timer was last called, and how soon the next one has to be, in nanoseconds.
+#[derive(Clone, Copy, Default)]
+struct Pulse {
+    last_ns: u64,
+    every_ns: u64,
+}
+
+impl Pulse {
+    /// Whether nothing has come for so long that nothing will.
+    fn is_lost(self, now_ns: u64) -> bool {
+        let wait_ns = self.every_ns.saturating_add(LATE_NS);
+        self.every_ns > 0 && now_ns.saturating_sub(self.last_ns) > wait_ns
+    }
+}
+
 thread_local! {
+    static PULSE: Cell<Pulse> = const { Cell::new(Pulse { last_ns: 0, every_ns: 0 }) };
     static LAST_RUNS: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Starts the jobs: in `init` and in `post_upgrade`, once. Each does its first slice in the next round, a message of its own.
 pub fn start<C: Canister>(jobs: &'static [Job]) {
+    let shortest = jobs.iter().map(|job| job.interval).min();
+    let every_ns = shortest.map_or(0, |interval| {
+        u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX)
+    });
+    PULSE.set(Pulse {
+        last_ns: C::time_ns(),
+        every_ns,
+    });
     for job in jobs {
         let next = Rc::new(Cell::new(None));
         let first = Rc::clone(&next);
@@ -94,6 +121,20 @@ pub fn soon(task: impl Future<Output = ()> + 'static) {
     ic_cdk_timers::set_timer(Duration::ZERO, task);
 }
 
+/// Wakes the timers if they have been lost: where a canister is frozen for want of cycles as a timer falls due, the subnet forgets when to call it
+/// (IC interface specification, "Global timer"), also when there are cycles again. For every
+/// update, and every call of others.
+pub(crate) fn awake_if_lost(now_ns: u64) {
+    let pulse = PULSE.get();
+    if pulse.is_lost(now_ns) {
+        PULSE.set(Pulse {
+            last_ns: now_ns,
+            ..pulse
+        });
+        awake();
+    }
+}
+
 /// Has the subnet call the timers in the next round, which says anew when it should do so later. Loading a snapshot brings the
 /// timers back, but not the time at which the subnet calls them (IC interface specification, `load_canister_snapshot`).
 pub(crate) fn awake() {
@@ -109,6 +150,10 @@ fn turn<C: Canister>(job: &'static Job, next: Rc<Cell<Option<TimerId>>>) {
         caller: ic_cdk::api::canister_self(),
         time_ns: C::time_ns(),
     };
+    PULSE.set(Pulse {
+        last_ns: context.time_ns,
+        ..PULSE.get()
+    });
     if slice::<C>(job, &context) == Progress::More {
         let again = Rc::clone(&next);
         let id = ic_cdk_timers::set_timer(Duration::ZERO, async move { turn::<C>(job, again) });
@@ -180,6 +225,19 @@ mod tests {
             .collect();
         assert_eq!(turns, [Progress::More, Progress::More, Progress::Done]);
         assert_eq!(last_runs(), [("prune", 3)]);
+    }
+
+    #[test]
+    fn timers_are_lost_when_nothing_has_come_for_a_minute_longer_than_it_should() {
+        let pulse = Pulse {
+            last_ns: 5,
+            every_ns: 10,
+        };
+        assert!(!pulse.is_lost(5));
+        assert!(!pulse.is_lost(15 + LATE_NS));
+        assert!(pulse.is_lost(16 + LATE_NS));
+        // Whoever has no jobs waits for none.
+        assert!(!Pulse::default().is_lost(u64::MAX));
     }
 
     #[test]

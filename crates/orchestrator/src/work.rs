@@ -15,7 +15,7 @@
 //! as it takes.
 //!
 //! Others may control the canister, too: keepers who mend it, a founder. Before a step that changes what runs, the subnet is asked who has
-//! changed the canister since the work began. If it was anybody else, the work ends and touches nothing.
+//! changed the canister since the work began. If it was anybody else, the work starts what it has stopped, touches nothing else, and ends.
 
 mod answers;
 mod others;
@@ -81,6 +81,8 @@ enum Phase {
     BackWake,
     // Nothing was installed.
     Again,
+    // Somebody else has changed it, and it stands still because of this work.
+    LetGo,
     // In any case.
     Discard,
     Tidy,
@@ -257,7 +259,7 @@ impl Work {
                 self.go(Phase::Discard);
                 return None;
             }
-            Phase::BackStart | Phase::Again => Step::Start,
+            Phase::BackStart | Phase::Again | Phase::LetGo => Step::Start,
             Phase::Probe => match &self.plan.health {
                 HealthCheck::Installs => {
                     self.well();

@@ -25,6 +25,10 @@ fn orchestrator() -> Principal {
     Principal::from_slice(&[9])
 }
 
+fn somebody() -> Principal {
+    Principal::from_slice(&[5])
+}
+
 /// What a module does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Temper {
@@ -56,6 +60,9 @@ struct Subnet {
     code: Option<Code>,
     running: Running,
     controlled: bool,
+    controllers: Vec<Principal>,
+    /// Whether anything was asked for but what it is.
+    touched: bool,
     chunks: Vec<ByteBuf>,
     snapshots: Vec<(Snapshot, Code)>,
     /// Whether each change of it was the orchestrator's.
@@ -93,9 +100,11 @@ impl Subnet {
 
     /// Does what is asked for.
     fn done(&mut self, step: &Step) -> Result<Answer, &'static str> {
-        if !self.controlled {
+        // Who has changed it is told to everybody.
+        if !self.controlled && *step != Step::Changes {
             return Err("not a controller");
         }
+        self.touched |= !matches!(step, Step::Changes | Step::Status);
         match step {
             Step::Changes => Ok(Answer::Changes(Changes {
                 total: self.changes.len() as u64,
@@ -105,7 +114,7 @@ impl Subnet {
                 status: self.running,
                 module_hash: self.code.as_ref().map(|code| code.module.clone()),
                 settings: Settings {
-                    controllers: vec![orchestrator()],
+                    controllers: self.controllers.clone(),
                 },
             })),
             Step::Info => {
@@ -137,7 +146,7 @@ impl Subnet {
                     .code
                     .as_ref()
                     .is_some_and(|code| code.temper == Temper::Busy);
-                if busy {
+                if busy && self.running != Running::Stopped {
                     self.running = Running::Stopping;
                     return Ok(Answer::Unknown);
                 }
@@ -303,6 +312,8 @@ fn subnet(seed: u64, new: Temper, before: Option<u8>, trouble: u32) -> Subnet {
         }),
         running: Running::Running,
         controlled: true,
+        controllers: vec![orchestrator()],
+        touched: false,
         chunks: vec![hash(99)],
         snapshots: Vec::new(),
         changes: vec![false, true],
@@ -408,7 +419,7 @@ fn what_must_not_be_touched_is_not() {
         ..plan(HealthCheck::Installs)
     };
     let others = Plan {
-        controllers: Some(vec![Principal::from_slice(&[5])]),
+        controllers: Some(vec![somebody()]),
         ..plan(HealthCheck::Installs)
     };
     for (plan, controlled, failure) in [
@@ -420,6 +431,7 @@ fn what_must_not_be_touched_is_not() {
         subnet.controlled = controlled;
         let (ended, _) = carried(&mut subnet, Work::new(plan));
         assert_eq!(ended, Ended::Refused(failure));
+        assert!(!subnet.touched);
         assert_eq!(subnet.chunks, [hash(99)]);
         assert_eq!(subnet.code.unwrap().module, hash(1));
     }
@@ -616,6 +628,36 @@ fn what_was_mended_while_the_orchestrator_was_stopped_is_left_alone() {
     assert!(noticed > 8, "{noticed}");
 }
 
+/// What may stand in the way of an installation, at random: somebody else controls the canister, who must not; another module runs than the
+/// one that is to be replaced; the orchestrator is no controller. Why it has to be refused then, untouched.
+fn obstructed(random: &mut ChaCha8Rng, subnet: &mut Subnet, plan: &mut Plan) -> Option<Failure> {
+    let module = subnet.code.as_ref().map(|code| code.module.clone());
+    subnet.controlled = random.random_bool(0.95);
+    let shared = random.random_bool(0.2);
+    if shared {
+        subnet.controllers.push(somebody());
+    }
+    plan.controllers = match random.random_range(0..4) {
+        0 => Some(vec![orchestrator()]),
+        // Where more may control it, nobody has to.
+        1 => Some(vec![somebody(), orchestrator()]),
+        _ => None,
+    };
+    plan.previous = match random.random_range(0..10) {
+        0 => Some(hash(5)),
+        1..4 => Some(module.clone().unwrap_or_else(|| hash(1))),
+        _ => None,
+    };
+    let allowed = plan.controllers.as_ref();
+    let foreign = shared && allowed.is_some_and(|allowed| !allowed.contains(&somebody()));
+    match () {
+        () if !subnet.controlled => Some(Failure::NotControlled),
+        () if foreign => Some(Failure::ForeignControllers),
+        () if plan.previous.is_some() && plan.previous != module => Some(Failure::OtherModule),
+        () => None,
+    }
+}
+
 #[test]
 fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
     let mut seen = std::collections::BTreeMap::<String, u32>::new();
@@ -631,17 +673,40 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
         let trouble = [1, 5, 20, 45][random.random_range(0..4)];
         let mut subnet = subnet(seed, temper, before, trouble);
         let parks = random.random_bool(0.3);
-        let (ended, work) = carried_between(
-            &mut subnet,
-            Work::new(plan(health.clone())),
-            |subnet, work| {
-                // The orchestrator is upgraded.
-                if parks && let Some(step) = work.park() {
-                    let _any = subnet.answer(&step);
-                }
-            },
-        );
-        let about = format!("seed {seed}: {temper:?} {health:?} {ended:?}");
+        let running = match random.random_bool(0.8) {
+            true => Running::Running,
+            false => Running::Stopped,
+        };
+        subnet.running = running;
+        let mut plan = plan(health.clone());
+        let obstructed = obstructed(&mut random, &mut subnet, &mut plan);
+        let (ended, work) = carried_between(&mut subnet, Work::new(plan), |subnet, work| {
+            // The orchestrator is upgraded.
+            if parks && let Some(step) = work.park() {
+                let _any = subnet.answer(&step);
+            }
+        });
+        let about = format!("seed {seed}: {temper:?} {health:?} {running:?} {ended:?}");
+        *seen.entry(format!("{ended:?}")).or_default() += 1;
+        if running == Running::Stopped {
+            *seen.entry(format!("{ended:?}, stopped")).or_default() += 1;
+        }
+        // Where it can't be asked what it is, it is not known to be controlled either.
+        let unasked = ended == Ended::Refused(Failure::NotControlled) && trouble >= 20;
+        if let Some(failure) = obstructed {
+            assert!(unasked || ended == Ended::Refused(failure), "{about}");
+        }
+        if obstructed.is_some() || unasked {
+            assert!(!subnet.touched, "{about}");
+            assert_eq!(subnet.running, running, "{about}");
+            assert_eq!(subnet.chunks, [hash(99)], "{about}");
+            assert_eq!(subnet.changes, [false, true], "{about}");
+            assert!(subnet.snapshots.is_empty() && !subnet.asleep, "{about}");
+            let memory = subnet.code.as_ref().map(|code| code.memory);
+            let told = before.map(|_| 7 + subnet.acknowledged);
+            assert_eq!(memory, told, "{about}");
+            continue;
+        }
         let told = before.map_or(0, |_| 7 + subnet.acknowledged);
         match ended {
             Ended::Live => {
@@ -664,11 +729,20 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
                     // Nothing was forgotten of what it knew, or was told while it ran.
                     assert!(code.memory >= told, "{about}");
                     assert!(!code.maintenance, "{about}");
-                    // It is tried for a while to wake it.
+                    // It is tried for a while to wake it, unless it is left stopped.
                     let woken = health != HealthCheck::Maintenance || trouble > 5;
-                    assert!(woken || !subnet.asleep, "{about}");
+                    let stopped = running == Running::Stopped;
+                    assert!(woken || stopped || !subnet.asleep, "{about}");
                 }
-                assert_eq!(subnet.running, Running::Running, "{about}");
+                assert_eq!(subnet.running, running, "{about}");
+                // There was nothing to be refused for.
+                let unfounded = [
+                    Failure::NotControlled,
+                    Failure::ForeignControllers,
+                    Failure::OtherModule,
+                ];
+                let unfounded = unfounded.map(Ended::Refused);
+                assert!(!unfounded.contains(&ended), "{about}");
             }
             Ended::Broken(_) => {
                 assert!(trouble >= 20, "{about}");
@@ -686,9 +760,18 @@ fn whatever_goes_wrong_it_ends_well_or_says_that_it_did_not() {
         if trouble <= 5 && !matches!(ended, Ended::Broken(_)) {
             assert!(subnet.snapshots.is_empty(), "{about}");
         }
-        *seen.entry(format!("{ended:?}")).or_default() += 1;
     }
-    for ended in ["Live", "Refused(NotInstalled)", "Restored(Unhealthy)"] {
-        assert!(seen[ended] > 100, "{seen:?}");
+    for ended in [
+        "Live",
+        "Refused(NotInstalled)",
+        "Restored(Unhealthy)",
+        "Refused(NotControlled)",
+        "Refused(ForeignControllers)",
+        "Refused(OtherModule)",
+        "Live, stopped",
+        "Refused(NotInstalled), stopped",
+        "Restored(Unhealthy), stopped",
+    ] {
+        assert!(seen[ended] > 50, "{ended}: {seen:?}");
     }
 }

@@ -118,6 +118,38 @@ fn an_answer_that_was_lost_keeps_its_slot_over_an_upgrade() {
 }
 
 #[test]
+fn a_slot_of_which_nobody_knows_is_given_back_after_a_month() {
+    let mut s = small(2);
+    let one = founder(1);
+    s.create_app(&one, named("kisan", None)).unwrap();
+    let first = s.begin(&one).unwrap();
+    let give_up = |s: &mut Setting, slice| {
+        s.update(&founder(9), |state, context| {
+            creations::give_up(state, context, slice)
+        })
+        .unwrap();
+    };
+    s.time_ns += creations::FORGET_AFTER_NS - 1;
+    let second = s.begin(&one).unwrap();
+    give_up(&mut s, 10);
+    assert_eq!((s.app(1).canisters, s.app(1).pending), (0, 2));
+    s.time_ns += 1;
+    s.reopen();
+    give_up(&mut s, 0);
+    assert_eq!(s.app(1).pending, 2);
+    give_up(&mut s, 10);
+    assert_eq!(s.app(1).pending, 1);
+    // An answer that comes even later is too late.
+    assert_eq!(refusal(s.created(&one, &first)), "no creation");
+    s.created(&one, &second).unwrap();
+    assert_eq!((s.app(1).canisters, s.app(1).pending), (1, 0));
+    s.a_month_later();
+    give_up(&mut s, 10);
+    assert_eq!((s.app(1).canisters, s.app(1).pending), (1, 0));
+    s.audit();
+}
+
+#[test]
 fn what_the_subnet_made_is_recorded_whatever_comes_between() {
     let mut s = small(1);
     s.create_app(&founder(1), named("kisan", None)).unwrap();

@@ -26,7 +26,8 @@ pub(crate) struct Command {
     network: Network,
     #[command(flatten)]
     consent: Consent,
-    /// Only proves: each canister's module and controllers, as the subnet certifies them. Exit code 1 unless all are as they should be.
+    /// Only proves: each canister's module, controllers and whom it obeys, as the subnet certifies them. Exit code 1 unless all are as they
+    /// should be.
     #[arg(long)]
     verify: bool,
     /// Who founds the registry, and who keeps the lifeline (JSON, see docs/operator.md).
@@ -208,7 +209,7 @@ async fn verified(network: &Network, console: &mut Console) -> Result<(), Failur
                 .module
                 .is_some_and(|module| module.as_bytes()[..] == hash[..])
         });
-        if !control.is_right || control.module.is_none() || declared == Some(false) {
+        if !control.is_right || control.obeys != Some(true) || declared == Some(false) {
             wrong.push(control.name);
         }
         things.push(vec![
@@ -217,6 +218,15 @@ async fn verified(network: &Network, console: &mut Console) -> Result<(), Failur
             (
                 "control",
                 if control.is_right { "right" } else { "wrong" }.into(),
+            ),
+            (
+                "obeys",
+                match control.obeys {
+                    Some(true) => "the suite",
+                    Some(false) => "another canister",
+                    None => "nothing",
+                }
+                .into(),
             ),
             (
                 "declared",
@@ -231,7 +241,7 @@ async fn verified(network: &Network, console: &mut Console) -> Result<(), Failur
             ("controllers", sheet::principals(&control.controllers)),
         ]);
     }
-    let columns = ["name", "canister", "control", "declared", "module"];
+    let columns = ["name", "canister", "control", "obeys", "declared", "module"];
     sheet::list(&columns, things, None, network.json, console);
     if wrong.is_empty() {
         return Ok(());

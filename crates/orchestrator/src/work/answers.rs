@@ -61,7 +61,9 @@ impl Work {
             Phase::Start => self.go(Phase::Probe),
             Phase::Probe => self.well(),
             Phase::Confirm | Phase::Open => self.live(),
-            Phase::BackStop | Phase::BackEmpty => self.go(Phase::BackLoad),
+            Phase::BackStop => self.go(Phase::BackLoad),
+            // Nothing keeps it from stopping any more, and what runs is not loaded.
+            Phase::BackEmpty => self.go(Phase::BackStop),
             Phase::BackLoad => self.go(Phase::BackStart),
             Phase::BackStart if self.wakes() => self.go(Phase::BackWake),
             // It was loaded between two installations.
@@ -71,7 +73,7 @@ impl Work {
                 self.snapshot = None;
                 self.go(Phase::Tidy);
             }
-            Phase::Tidy => self.go(Phase::Done),
+            Phase::Tidy | Phase::LetGo => self.go(Phase::Done),
             // Their answers have values.
             _ => self.unknown(),
         }
@@ -171,11 +173,7 @@ impl Work {
                 return;
             }
         }
-        // What can be left undone needs no reason.
-        if !matches!(
-            self.phase,
-            Phase::Ask | Phase::Open | Phase::BackWake | Phase::Discard | Phase::Tidy
-        ) {
+        if !self.may_be_left() {
             self.say(message);
         }
         self.gives_up();
@@ -183,12 +181,15 @@ impl Work {
 
     /// It surely was not done.
     pub(super) fn unreachable(&mut self) {
+        if self.phase == Phase::Install && self.checking != Some(true) {
+            self.installations = self.installations.saturating_sub(1);
+        }
         self.retries += 1;
         let for_ever = self.has_to_be() && self.phase != Phase::IsConfirmed;
         if for_ever || self.retries <= MAX_RETRIES {
             return;
         }
-        if self.message.is_none() {
+        if self.message.is_none() && !self.may_be_left() {
             self.say("it can't be reached, the subnet was busy, or there were too few cycles");
         }
         self.gives_up();
@@ -196,7 +197,7 @@ impl Work {
 
     /// The subnet has no such canister, or no such snapshot of it.
     fn missing(&mut self) {
-        if self.message.is_none() {
+        if self.message.is_none() && !self.may_be_left() {
             self.say("there is no such canister, or no such snapshot of it");
         }
         self.gives_up();
@@ -215,6 +216,20 @@ impl Work {
                 | Phase::BackLoad
                 | Phase::BackStart
                 | Phase::Again
+                | Phase::LetGo
+        )
+    }
+
+    /// Whether this step can be left undone, which needs no reason.
+    fn may_be_left(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Ask
+                | Phase::Open
+                | Phase::BackWake
+                | Phase::Discard
+                | Phase::Tidy
+                | Phase::LetGo
         )
     }
 
@@ -232,7 +247,7 @@ impl Work {
             Phase::Open => self.live(),
             Phase::BackWake => self.go(Phase::Discard),
             Phase::Discard => self.go(Phase::Tidy),
-            Phase::Tidy => self.go(Phase::Done),
+            Phase::Tidy | Phase::LetGo => self.go(Phase::Done),
             Phase::Done => {}
             // What has to be. The snapshot stays, for whoever looks at it.
             _ => self.end(Ended::Broken(Failure::NotRestored)),

@@ -1,4 +1,5 @@
-//! Others: who else changes the canister, so that nothing of theirs is undone; and who waits for it while this work stands still.
+//! Others: who else changes the canister, so that nothing of theirs is undone, and nothing of it left stopped; and who waits for it while
+//! this work stands still.
 
 use indus_api::hosting::{Ended, Failure};
 
@@ -41,12 +42,18 @@ impl Work {
             return;
         }
         self.say("somebody else has changed it meanwhile, and it is left as it is");
-        let untouched = self.phase == Phase::Stop;
+        let is_empty = self.phase == Phase::Install && self.before.is_none();
+        let untouched = self.phase == Phase::Stop || (is_empty && self.installations == 0);
+        let is_stopped = !(untouched || self.phase == Phase::BackStop);
         self.end(if untouched {
             Ended::Refused(Failure::OtherModule)
         } else {
             Ended::Broken(Failure::OtherModule)
         });
+        // Who has changed it may not know that it was stopped here, even after that.
+        if is_stopped && self.ran {
+            self.go(Phase::LetGo);
+        }
     }
 
     /// The orchestrator is about to be stopped, so this work stands still for a while: what it has stopped, and not begun to change, goes on

@@ -218,12 +218,15 @@ async fn created(create: Create, desk: &Desk, console: &mut Console) -> Result<(
     let hosting = desk.hosting()?;
     desk.consent.agree(about, json, console)?;
     let app = hosting.create_app(&args).await.map_err(Failure::failed)?;
-    let app = hosting.choose_app(app.id).await.map_err(Failure::failed)?;
-    let mut shown = fields(&app);
+    let mut app = hosting.choose_app(app.id).await.map_err(Failure::failed)?;
+    let mut canister = None;
     if !create.no_canister {
-        let canister = hosting.create_canister().await.map_err(Failure::failed)?;
-        shown.push(("canister", canister.to_text().into()));
+        canister = Some(hosting.create_canister().await.map_err(Failure::failed)?);
+        // What was answered is from before.
+        app.canisters += 1;
     }
+    let mut shown = fields(&app);
+    shown.extend(canister.map(|id| ("canister", id.to_text().into())));
     sheet::show(shown, json, console);
     Ok(())
 }
