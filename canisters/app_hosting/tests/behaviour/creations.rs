@@ -4,7 +4,7 @@ use app_hosting::creations;
 use indus_api::hosting::Configuration;
 
 use crate::releases::proposal;
-use crate::setting::{Setting, canister, developer, founder, key, named, own, refusal};
+use crate::setting::{MINUTE, Setting, canister, developer, founder, key, named, own, refusal};
 
 fn small(canisters_of_app: u32) -> Setting {
     Setting::with(Configuration {
@@ -129,11 +129,11 @@ fn a_slot_of_which_nobody_knows_is_given_back_after_a_month() {
         })
         .unwrap();
     };
-    s.time_ns += creations::FORGET_AFTER_NS - 1;
+    s.time_ns += creations::FORGET_AFTER_NS - 60 * MINUTE;
     let second = s.begin(&one).unwrap();
     give_up(&mut s, 10);
     assert_eq!((s.app(1).canisters, s.app(1).pending), (0, 2));
-    s.time_ns += 1;
+    s.time_ns += 60 * MINUTE;
     s.reopen();
     give_up(&mut s, 0);
     assert_eq!(s.app(1).pending, 2);
