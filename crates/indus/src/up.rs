@@ -480,6 +480,10 @@ impl Suite<'_> {
             let founder = held.founder(&setting).await?;
             let (founder, identity) = founder.ok_or(UpError::NoFounder)?;
             tour::deployed(&stage, &council, (founder, &identity), tools, console).await?;
+        } else {
+            console.line(
+                "apps:          none, and no release of any: no icp-cli was named with --icp",
+            );
         }
         tour::upgraded(&stage, &council, console).await?;
         Ok(licensing::conclude(&setting, held, console).await?)
