@@ -3,7 +3,7 @@
 use candid::Principal;
 use end_to_end::{app_hosting_module, lifeline_module, registry_module};
 use indus_api::{
-    hosting::{Ended, Failure, ReleaseState},
+    hosting::{Ended, Failure},
     lifeline::ModuleOf,
     registry::{Action, CanisterProfile, DataClass},
 };
@@ -36,7 +36,7 @@ fn the_lifeline_upgrades_app_hosting_between_any_two_steps_of_a_release() {
         for _ in 0..rounds {
             line.pic.tick();
         }
-        if !matches!(line.release(release).state, ReleaseState::Running { .. }) {
+        if !line.is_running(release) {
             assert!(rounds > 3, "{rounds}");
             break;
         }
@@ -65,7 +65,7 @@ fn what_keepers_install_during_an_upgrade_stays() {
         for _ in 0..rounds {
             line.pic.tick();
         }
-        let was_running = matches!(line.release(release.id).state, ReleaseState::Running { .. });
+        let was_running = line.is_running(release.id);
         let mended = labelled(&registry_module(), 2);
         let begun = line.install(line.registry, &mended);
         let installed = line.ended(begun.id);

@@ -7,23 +7,16 @@ use candid::{Encode, Principal};
 use end_to_end::{app_hosting_module, identity_module};
 use indus_api::{
     Error,
-    hosting::{Ended, Failure, Release, ReleaseState},
+    hosting::{Ended, Failure, Release},
     service::ServiceInfo,
 };
 
 use crate::{
     decisions::recorded,
     hosting::Host,
-    releases::{ended, hash, labelled, live},
+    releases::{BAD, ended, hash, labelled, live},
     suite::{CONTROLLER, governor},
 };
-
-/// Takes the state, writes over it, and answers nothing.
-const BAD: &str = r#"(module
-    (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
-    (memory 1)
-    (func (export "canister_post_upgrade")
-        (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))"#;
 
 /// Where identity is seen to be while it is upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,10 +49,6 @@ impl Host {
             Err(_) => Seen::Stopped,
         }
     }
-
-    fn is_running(&self, release: &Release) -> bool {
-        matches!(self.release(release.id).state, ReleaseState::Running { .. })
-    }
 }
 
 /// Has something happen to app_hosting after 0, `every`, 2 × `every` … rounds of an upgrade of identity, until one ends before that. Where
@@ -70,21 +59,19 @@ fn interrupted(bad: bool, every: u32, happens: impl Fn(&Host)) -> BTreeSet<Seen>
     let (mut running, mut seen) = (identity_module(), BTreeSet::new());
     for label in 0.. {
         let next = if bad {
+            // The inventory declares what was put back before.
+            recorded(&host);
             wat::parse_str(BAD).unwrap()
         } else {
             labelled(&identity_module(), 1 + label % 2)
         };
-        if bad {
-            // The inventory declares what was put back before.
-            recorded(&host);
-        }
         let (before, rounds) = (host.roots(host.identity), every * u32::from(label));
         let proposal = host.ordered(host.identity, &running, &next);
         let release = host.carry_out(governor(1), proposal).unwrap();
         for _ in 0..rounds {
             host.pic.tick();
         }
-        let under_way = host.is_running(&release);
+        let under_way = host.is_running(release.id);
         if under_way {
             seen.insert(host.seen());
             happens(&host);
@@ -117,21 +104,12 @@ fn upgraded(host: &Host) {
 }
 
 fn frozen(host: &Host) {
-    let freeze = |seconds: u64| {
-        let settings = pocket_ic::CanisterSettings {
-            freezing_threshold: Some(seconds.into()),
-            ..Default::default()
-        };
-        host.pic
-            .update_canister_settings(host.canister, Some(CONTROLLER), settings)
-            .unwrap();
-    };
-    freeze(50_000_000_000_000_000);
+    host.frozen(host.canister, CONTROLLER, true);
     for _ in 0..20 {
         host.pic.tick();
     }
     host.pass(Duration::from_secs(90));
-    freeze(2_592_000);
+    host.frozen(host.canister, CONTROLLER, false);
     // Whoever calls next wakes its timers, which the subnet has forgotten meanwhile.
     let waked: Result<Release, Error> = host
         .hosting("ayesha", "withdraw_release", (9_999_u64,))

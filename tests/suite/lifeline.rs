@@ -27,20 +27,13 @@ use serde_bytes::ByteBuf;
 use crate::{
     decisions::recorded,
     hosting::Host,
-    releases::{CHUNK, PATIENCE, hash, labelled},
+    releases::{BAD, CHUNK, PATIENCE, hash, labelled},
     suite::{CONTROLLER, Suite, governor, key},
     traps::to_hour,
 };
 
 /// Keepers; three of them decide.
 const KEEPERS: [&str; 5] = ["noor", "omar", "parveen", "qasim", "rabia"];
-
-/// Takes the state, writes over it, and answers nothing.
-const BAD: &str = r#"(module
-    (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
-    (memory 1)
-    (func (export "canister_post_upgrade")
-        (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))"#;
 
 /// Answers nothing, and leaves the state alone.
 const MUTE: &str = "(module)";

@@ -41,6 +41,13 @@ use crate::{
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const CHUNK: usize = 1_000_000;
 
+/// Takes the state, writes over it, and answers nothing.
+pub(crate) const BAD: &str = r#"(module
+    (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
+    (memory 1)
+    (func (export "canister_post_upgrade")
+        (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))"#;
+
 pub(crate) fn hash(bytes: &[u8]) -> ByteBuf {
     ByteBuf::from(Sha256::digest(bytes).to_vec())
 }
@@ -166,6 +173,26 @@ impl Host {
         let witness = self.certified(self.canister, vec![path.clone()]);
         let ReleaseRecord::V1(release) = witness.value(&path).unwrap();
         release
+    }
+
+    pub(crate) fn is_running(&self, id: u64) -> bool {
+        matches!(self.release(id).state, ReleaseState::Running { .. })
+    }
+
+    /// Has a canister pay for nothing more but what it is, or again for all that it does.
+    pub(crate) fn frozen(&self, canister: Principal, controller: Principal, frozen: bool) {
+        let seconds: u64 = if frozen {
+            50_000_000_000_000_000
+        } else {
+            2_592_000
+        };
+        let settings = pocket_ic::CanisterSettings {
+            freezing_threshold: Some(seconds.into()),
+            ..Default::default()
+        };
+        self.pic
+            .update_canister_settings(canister, Some(controller), settings)
+            .unwrap();
     }
 
     /// Lets time pass until a release has ended.
@@ -435,24 +462,10 @@ fn a_new_module_that_never_answers_is_put_back() {
 #[test]
 fn a_canister_without_cycles_for_it_goes_on_as_it_is() {
     let (host, canister) = Host::with_counter();
-    // Nothing more can be paid for but what it is.
-    let freeze = 50_000_000_000_000_000_u64;
-    let settings = pocket_ic::CanisterSettings {
-        freezing_threshold: Some(freeze.into()),
-        ..Default::default()
-    };
-    host.pic
-        .update_canister_settings(canister, Some(host.canister), settings)
-        .unwrap();
+    host.frozen(canister, host.canister, true);
     let refused = host.released("ayesha", &good(2), canister);
     assert_eq!(ended(&refused), Ended::Refused(Failure::NotUploaded));
-    let settings = pocket_ic::CanisterSettings {
-        freezing_threshold: Some(2_592_000_u64.into()),
-        ..Default::default()
-    };
-    host.pic
-        .update_canister_settings(canister, Some(host.canister), settings)
-        .unwrap();
+    host.frozen(canister, host.canister, false);
     assert_eq!(host.counts(canister), (1, 3));
 }
 
@@ -474,8 +487,7 @@ fn app_hosting_is_upgraded_while_it_waits_for_any_step() {
         for _ in 0..rounds {
             host.pic.tick();
         }
-        let state = host.release(release.id).state;
-        interrupted += u32::from(matches!(state, ReleaseState::Running { .. }));
+        interrupted += u32::from(host.is_running(release.id));
         host.upgrade_hosting(app_hosting_module());
         let release = host.settled(release.id);
         if bad {
@@ -800,14 +812,7 @@ fn the_suite_upgrades_itself_under_load_and_loses_nothing() {
 
     // One that takes the state and answers nothing is put back.
     let before = host.roots(host.license_manager);
-    let bad = wat::parse_str(
-        r#"(module
-            (import "ic0" "stable64_write" (func $write (param i64 i64 i64)))
-            (memory 1)
-            (func (export "canister_post_upgrade")
-                (call $write (i64.const 0) (i64.const 0) (i64.const 65536))))"#,
-    )
-    .unwrap();
+    let bad = wat::parse_str(BAD).unwrap();
     let proposal = host.ordered(host.license_manager, &next, &bad);
     let release = host.carry_out(governor(1), proposal).unwrap();
     let release = host.settled(release.id);

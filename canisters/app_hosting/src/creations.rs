@@ -251,12 +251,12 @@ pub fn give_up<M: Memory>(
 ) -> Result<(), Error> {
     let oldest: Vec<u64> = state.creations.keys().take(slice).collect();
     for number in oldest {
-        let (_, since_ns, _) = slot(state, number)?;
+        let (app, since_ns, _) = slot(state, number)?;
         // Numbers grow with time.
         if context.time_ns < since_ns.saturating_add(FORGET_AFTER_NS) {
             break;
         }
-        let (app, _) = under_way(state, number)?;
+        let app = state.app(app)?;
         freed(state, context, number, app, CANISTER_LOST, state.own)?;
     }
     Ok(())

@@ -229,6 +229,13 @@ pub(crate) struct Control {
     pub(crate) obeys: Option<bool>,
 }
 
+impl Control {
+    /// Whether those of the suite control it, and it obeys those of the suite.
+    pub(crate) fn is_of_suite(&self) -> bool {
+        self.is_right && self.obeys == Some(true)
+    }
+}
+
 /// Looks who controls what.
 pub(crate) async fn controls(
     reader: &Deployment,
